@@ -1,0 +1,1 @@
+"""What a server is: one module per subject."""

@@ -1,0 +1,83 @@
+"""``standfast``: finds a command, runs it, and turns what goes wrong into a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from standfast import __version__
+from standfast.errors import StandfastError
+
+# name: (module, one line of help). Kept here so that `standfast --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("standfast.cli.init", "Write a new infrastructure repository."),
+    "lab": ("standfast.cli.lab", "Throwaway real servers on this machine."),
+    "plan": ("standfast.cli.plan", "Show what apply would do; writes nothing."),
+    "apply": ("standfast.cli.apply", "Make the servers what the inventory declares."),
+    "verify": ("standfast.cli.verify", "Check the live servers against the inventory."),
+    "schema-json": ("standfast.cli.schema_json", "Print the inventory's JSON Schema."),
+    "shell-init": ("standfast.cli.shell_init", "Print shell code for `pyinfra plan` and `pyinfra apply`."),
+}
+
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Loads a command when it is asked for, and maps errors to exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StandfastError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            raise click.exceptions.Exit(error.exit_code) from None
+        except click.UsageError as error:
+            error.exit_code = 3
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 nothing to do, or done and verified; 1 failed; 2 there are differences; "
+    "3 inventory or command line wrong; 4 undone; 5 locked by somebody else; 6 refused; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="standfast")
+def standfast() -> None:
+    """Declare your servers in one YAML inventory; plan, apply and verify them without losing a row.
+
+    \b
+    Examples:
+      standfast init infra            a new repository
+      standfast plan production       what would change
+      standfast apply production      change it
+    """
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    sys.exit(standfast(prog_name="standfast"))
+
+
+if __name__ == "__main__":
+    main()
