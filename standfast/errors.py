@@ -35,3 +35,7 @@ class Refused(StandfastError):
     """A guard or the preflight said no; nothing was changed."""
 
     exit_code = 6
+
+
+class CouldNotLook(Refused):
+    """A part of the server could not be read, so nothing true can be said about it; nothing was changed."""

@@ -1,0 +1,1 @@
+"""READ a server: typed values from pure parsers. "Nothing there" and "could not look" differ."""

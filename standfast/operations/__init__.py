@@ -1,0 +1,1 @@
+"""CHANGE a server: read facts, compare, and either say no-op or yield commands that name their changes."""

@@ -1,0 +1,192 @@
+"""Files and folders: written whole or not at all, with the right rights before the first byte."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import posixpath
+import shlex
+from base64 import b64encode
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from pyinfra import host
+from pyinfra.api import StringCommand
+from pyinfra.api.exceptions import OperationValueError
+from pyinfra.api.operation import operation
+
+from standfast.errors import Refused
+from standfast.facts.files import File, RemoteFile
+from standfast.operations.change import Change, Step
+from standfast.operations.diff import unified
+from standfast.rendering import Rendered, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """How a service takes over a new file."""
+
+    change: Change
+    """What people see, for example ``reload caddy.service, no downtime``."""
+    command: str
+    """Shell code; when it fails, the old file is put back and it is run once more."""
+
+
+@operation()
+def file(
+    path: str,
+    content: Rendered | str,
+    *,
+    mode: str = "644",
+    owner: str = "root",
+    group: str = "root",
+    validate: str | None = None,
+    activate: Activation | None = None,
+) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that a file has this content, owner and mode.
+
+    The content goes to a new file in the same folder, which gets its rights before its first byte,
+    is checked, flushed to disk and renamed: at every moment there is the old file or the new one.
+
+    + path: absolute path; missing folders above it are made, mode 755, owned by root
+    + content: text; a `Rendered` one hides its secrets in the plan
+    + mode: octal digits, for example ``640``
+    + validate: shell code that succeeds when the new content, at ``$new``, is good; checked before the rename
+    + activate: what makes a service use the new content
+
+    Raises:
+        OperationValueError: the path is not absolute; nothing has been changed.
+        Refused: something that is not a file is at the path; nothing has been changed.
+    """
+    if not path.startswith("/"):
+        raise OperationValueError(f"expected an absolute path, not {path!r}")
+    wanted = plain(content) if isinstance(content, str) else content
+    present = host.get_fact(File, path=path)
+    if present is not None and present.kind != "file":
+        raise Refused(f"{path}: expected a file or nothing, found a {present.kind}. Move it away by hand.")
+    change = _file_change(path, wanted, present, mode, owner, group)
+    if change is None:
+        host.noop(f"{path} is as declared")
+        return
+    changes = [change, *([activate.change] if activate else [])]
+    yield Step(
+        _write_script(path, wanted.text.encode(), mode, f"{owner}:{group}", validate, activate),
+        changes=changes,
+        stdin=_encode(wanted.text.encode()),
+    )
+
+
+@operation()
+def directory(
+    path: str, *, mode: str = "755", owner: str = "root", group: str = "root"
+) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that a folder exists with this owner and mode; its content is left alone.
+
+    Raises:
+        Refused: something that is not a folder is at the path; nothing has been changed.
+    """
+    present = host.get_fact(File, path=path)
+    if present is not None and present.kind != "directory":
+        raise Refused(f"{path}: expected a folder or nothing, found a {present.kind}. Move it away by hand.")
+    if present is not None and _rights(present) == (mode, owner, group):
+        host.noop(f"{path} is as declared")
+        return
+    quoted = shlex.quote(path)
+    detail = "" if present is None else _rights_detail(present, mode, owner, group)
+    yield Step(
+        f"mkdir -p -- {quoted} && chown {shlex.quote(f'{owner}:{group}')} -- {quoted} && chmod {mode} -- {quoted}",
+        changes=[Change("create" if present is None else "update", f"{path}/", detail)],
+    )
+
+
+@operation()
+def absent(path: str, *, activate: Activation | None = None) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that a file does not exist. Folders are never removed.
+
+    Raises:
+        Refused: a folder is at the path; nothing has been changed.
+    """
+    present = host.get_fact(File, path=path)
+    if present is None:
+        host.noop(f"{path} does not exist")
+        return
+    if present.kind == "directory":
+        raise Refused(f"{path}: expected a file or nothing, found a folder. Folders are never removed.")
+    command = f"rm -f -- {shlex.quote(path)}" + (f" && {{ {activate.command}; }}" if activate else "")
+    yield Step(
+        command, changes=[Change("remove", path), *([activate.change] if activate else [])]
+    )
+
+
+def _rights(present: RemoteFile) -> tuple[str, str, str]:
+    return present.mode, present.owner, present.group
+
+
+def _rights_detail(present: RemoteFile, mode: str, owner: str, group: str) -> str:
+    return f"{present.owner}:{present.group} {present.mode} → {owner}:{group} {mode}"
+
+
+def _file_change(
+    path: str, wanted: Rendered, present: RemoteFile | None, mode: str, owner: str, group: str
+) -> Change | None:
+    if present is None:
+        return Change("create", path, f"{owner}:{group} {mode}", unified(None, wanted))
+    same_rights = _rights(present) == (mode, owner, group)
+    if present.sha256 == hashlib.sha256(wanted.text.encode()).hexdigest():
+        return None if same_rights else Change("update", path, _rights_detail(present, mode, owner, group))
+    old = present.content if present.content is not None else b""
+    detail = "" if same_rights else _rights_detail(present, mode, owner, group)
+    return Change("update", path, detail, unified(old, wanted))
+
+
+def _encode(content: bytes) -> str:
+    """Bytes as one line of text: what pyinfra's connectors can send to standard input."""
+    return b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def _write_script(
+    path: str,
+    content: bytes,
+    mode: str,
+    ownership: str,
+    validate: str | None,
+    activate: Activation | None,
+) -> str:
+    """Shell code that takes the encoded content on standard input. It survives a closed connection."""
+    folder, name = posixpath.split(path)
+    lines = [
+        "set -e; trap '' HUP PIPE; umask 077",
+        f"path={shlex.quote(path)}; folder={shlex.quote(folder)}",
+        '( umask 022; mkdir -p -- "$folder" )',
+        f'new=$(mktemp -- "$folder"/{shlex.quote(f".{name}.XXXXXXXX")}); trap \'rm -f -- "$new" "$new.old"\' EXIT',
+        f'chown {shlex.quote(ownership)} -- "$new"; chmod {mode} -- "$new"',
+        'base64 -d | gzip -d > "$new"',
+        f'echo "{hashlib.sha256(content).hexdigest()}  $new" | sha256sum -c --status',
+        'sync -- "$new"',
+    ]
+    if validate:
+        lines.append(f"( {validate}\n)")
+    if activate is None:
+        lines.append('mv -f -T -- "$new" "$path"; sync -- "$folder"')
+    else:
+        lines.append(_activation_script(activate.command))
+    return "\n".join(lines)
+
+
+def _activation_script(command: str) -> str:
+    """Swap, activate; on failure swap back and activate what was there before."""
+    return f"""if [ -e "$path" ]; then cp -p -- "$path" "$new.old"; fi
+mv -f -T -- "$new" "$path"; sync -- "$folder"
+if ! ( {command}
+); then
+  echo "it did not take effect; the file is as it was before" >&2
+  if [ -e "$new.old" ]; then mv -f -T -- "$new.old" "$path"; else rm -f -- "$path"; fi
+  ( {command}
+  ) || echo "and the old file does not work either" >&2
+  exit 1
+fi"""
+
+

@@ -1,0 +1,83 @@
+"""Templates to texts: Jinja2, where an undefined variable is a fault and secrets stay hidden in diffs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError
+
+from standfast.errors import InventoryError
+from standfast.inventory.secrets import SecretValue
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A text for a file on a server."""
+
+    text: str
+    """What is written."""
+    shown: str
+    """The same with every secret replaced by its name, for plans and logs."""
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether the text contains a secret."""
+        return self.text != self.shown
+
+
+def plain(text: str) -> Rendered:
+    """A text without secrets."""
+    return Rendered(text, text)
+
+
+def render(source: str, where: str, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]) -> Rendered:
+    """
+    Render a template twice: as it is written, and as it may be shown.
+
+    + source: the template's text
+    + where: its file name, for messages
+    + variables: what the template may use, besides ``secrets``
+
+    Raises:
+        InventoryError: syntax error or undefined variable; nothing has been changed.
+    """
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - texts for servers, not HTML
+    try:
+        template = environment.from_string(source)
+        text = template.render(variables, secrets={k: v.reveal() for k, v in secrets.items()})
+        shown = template.render(variables, secrets={k: f"‹{k}›" for k in secrets})
+    except TemplateSyntaxError as error:
+        raise InventoryError(f"{where}:{error.lineno}: the template cannot be read: {error.message}") from None
+    except UndefinedError as error:
+        line = _line_of(error)
+        raise InventoryError(
+            f"{where}:{line}: {error.message}. The template may use: "
+            f"{', '.join(sorted([*variables, *(f'secrets.{name}' for name in secrets)]))}"
+        ) from None
+    except TemplateError as error:
+        raise InventoryError(f"{where}: the template cannot be rendered: {error.message}") from None
+    return Rendered(text, shown)
+
+
+def render_file(path: Path, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]) -> Rendered:
+    """Read a user's file; render it when its name ends in ``.j2``."""
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"{path}: expected a readable UTF-8 file: {error}") from None
+    if path.suffix != ".j2":
+        return plain(source)
+    return render(source, str(path), variables, secrets)
+
+
+def _line_of(error: UndefinedError) -> int:
+    """The template's line: Jinja2 puts it into the traceback as the line of a file called <template>."""
+    trace = error.__traceback__
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
