@@ -1,0 +1,92 @@
+"""A plan: what apply will do, host by host, operation by operation. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyinfra.api.command import PyinfraCommand
+
+from standfast.operations.change import Change, Step
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOperation:
+    """One operation that will change something."""
+
+    subject: str
+    """The deploy it belongs to, for example ``caddy``."""
+    name: str
+    commands: tuple[PyinfraCommand, ...]
+    """What will be executed, in this order and exactly so."""
+    identity: str
+    """pyinfra's key of the operation within this run."""
+
+    @property
+    def changes(self) -> list[Change]:
+        """What will be different; a command that does not say so is shown itself."""
+        changes: list[Change] = []
+        for command in self.commands:
+            if isinstance(command, Step):
+                changes.extend(command.changes)
+            else:
+                changes.append(Change("run", str(command)))
+        return changes
+
+
+@dataclass(slots=True)
+class HostPlan:
+    """What will happen on one server."""
+
+    name: str
+    address: str
+    resources: int = 0
+    """Number of operations that were compared with the server."""
+    operations: list[PlannedOperation] = field(default_factory=list)
+    seconds: float = 0.0
+    error: Exception | None = None
+    """Why there is no plan for this server."""
+
+    @property
+    def changes(self) -> list[tuple[str, Change]]:
+        """Subject and change, in order."""
+        return [(op.subject, change) for op in self.operations for change in op.changes]
+
+    def as_json(self) -> dict[str, Any]:
+        """The host's part of ``standfast plan --json``."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "resources": self.resources,
+            "seconds": round(self.seconds, 3),
+            "error": None if self.error is None else str(self.error),
+            "changes": [{"subject": subject, **change.as_json()} for subject, change in self.changes],
+        }
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will happen on all servers of a run."""
+
+    environment: str
+    hosts: list[HostPlan]
+
+    @property
+    def errors(self) -> dict[str, Exception]:
+        """Servers without a plan, and why."""
+        return {host.name: host.error for host in self.hosts if host.error is not None}
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether apply would change anything."""
+        return any(host.operations for host in self.hosts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of ``standfast plan --json``."""
+        return {
+            "format": FORMAT_VERSION,
+            "environment": self.environment,
+            "hosts": [host.as_json() for host in self.hosts],
+        }

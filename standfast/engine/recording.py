@@ -1,0 +1,117 @@
+"""
+Where pyinfra is bent to our first law: the plan is the truth.
+
+pyinfra asks an operation only whether it would change something, and evaluates it again while it
+changes the server. Here every operation is evaluated once, to its end; its commands are recorded,
+shown, and later executed as they are. This is the only module that knows pyinfra's inner life;
+``tests/unit/test_pyinfra_contract.py`` fails when it changes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from gevent.pool import Pool
+from pyinfra import logger
+from pyinfra.api import Config, Host, Inventory, State
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.operations import run_host_op
+from pyinfra.api.state import StateOperationHostData, StateStage
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
+from typing_extensions import override
+
+from standfast.declaration import Declaration
+from standfast.engine.connector import StandfastConnector
+from standfast.engine.host_data import host_data
+from standfast.engine.plan import PlannedOperation
+
+# pyinfra reports through this logger; without a handler Python prints its warnings on stderr.
+logger.addHandler(logging.NullHandler())
+logger.propagate = False
+
+PARALLEL = 40  # greenlets; each is one server
+
+
+class RecordingState(State):
+    """A pyinfra state that evaluates each operation, once and to its end, when it is declared."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.resources: dict[str, int] = {host.name: 0 for host in inventory}
+        self.planned: dict[str, list[PlannedOperation]] = {host.name: [] for host in inventory}
+        super().__init__(inventory, Config(PARALLEL=PARALLEL), check_for_changes=False)
+        self.pool: Pool = Pool(PARALLEL)
+
+    @override
+    def set_op_data_for_host(self, host: Host, op_hash: str, op_data: StateOperationHostData) -> None:
+        super().set_op_data_for_host(host, op_hash, op_data)
+        if self.is_executing:  # an operation inside an operation: pyinfra executes it right away
+            return
+        self.resources[host.name] += 1
+        name = str(op_data.global_arguments.get("name") or "")
+        subject = (host.current_deploy_name or "").split(" | ")[0]
+        commands = tuple(op_data.command_generator())
+        if commands:
+            self.planned[host.name].append(PlannedOperation(subject, name, commands, op_hash))
+
+
+def new_state(declarations: Sequence[Declaration], clients: dict[str, Any]) -> RecordingState:
+    """
+    A state for one plan and its execution.
+
+    + clients: connected SSH clients by host name, taken over from an earlier state
+    """
+    inventory = Inventory(([(each.name, host_data(each)) for each in declarations], {}))
+    for host in inventory:
+        host.connector_cls = StandfastConnector
+    state = RecordingState(inventory)
+    for host in inventory:
+        if host.name in clients:
+            host.connector.client = clients[host.name]
+            host.connected = True
+            state.activate_host(host)
+    ctx_state.set(state)
+    ctx_inventory.set(inventory)
+    state.set_stage(StateStage.Prepare)
+    return state
+
+
+def record(state: RecordingState, host: Host, declare: Callable[[], None]) -> list[PlannedOperation]:
+    """Run deploys for one host and return the operations that would change it."""
+    with ctx_config.use(state.config.copy()), ctx_host.use(host):
+        declare()
+    return state.planned[host.name]
+
+
+def begin_execution(state: RecordingState) -> None:
+    """From here on pyinfra executes."""
+    state.set_stage(StateStage.Execute)
+    state.is_executing = True
+
+
+def perform(
+    state: RecordingState,
+    host: Host,
+    planned: PlannedOperation,
+    before: Callable[[PyinfraCommand], None],
+) -> tuple[bool, list[str]]:
+    """
+    Execute the recorded commands of one operation.
+
+    + before: called with each command right before it is sent
+
+    Returns whether all commands succeeded, and the output of the last one.
+    """
+
+    def replay() -> Iterator[PyinfraCommand]:
+        for command in planned.commands:
+            before(command)
+            yield command
+
+    data = state.get_op_data_for_host(host, planned.identity)
+    data.command_generator = replay
+    with ctx_config.use(state.config.copy()), ctx_host.use(host):
+        succeeded = run_host_op(state, host, planned.identity)
+    output = data.operation_meta._combined_output
+    return succeeded, output.output_lines if output else []
