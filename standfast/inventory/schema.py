@@ -7,11 +7,20 @@ Every field has a description and, where a value is not obvious, an example.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a type accepts, in words that stand after "expected"."""
+
+    words: str
+
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]

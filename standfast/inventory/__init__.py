@@ -1,0 +1,1 @@
+"""What users declare: the schema, a loader that finds every fault, and the secrets."""

@@ -1,0 +1,305 @@
+"""
+A YAML file as plain data, with the position of every key and value.
+
+Stricter than YAML 1.1 where YAML 1.1 surprises people: ``yes``, ``22:30`` and ``010`` stay text and
+are remembered as ambiguous, duplicate keys and tags are faults, aliases may not grow without limit.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from standfast.inventory.faults import Fault, InventoryFaults, Where, dotted, printable
+
+MAX_BYTES = 1_000_000
+MAX_VALUES = 100_000
+MAX_DEPTH = 50
+
+_TAG = "tag:yaml.org,2002:"
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FRACTION = re.compile(r"[-+]?[0-9]+\.[0-9]*|[-+]?\.[0-9]+")
+
+
+class Position(NamedTuple):
+    """Line and column, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass
+class Document:
+    """
+    What a YAML file says, and where.
+
+    ``data`` holds dict, list, str, int, float, bool and None only; keys are always text.
+    ``ambiguous`` maps places to what YAML 1.1 would read there; ``data`` has the text as written.
+    ``broken`` are places with a fault of their own: what ``data`` has there means nothing.
+    """
+
+    file: str
+    data: Any = None
+    values: dict[Where, Position] = field(default_factory=dict)
+    keys: dict[Where, Position] = field(default_factory=dict)
+    ambiguous: dict[Where, str] = field(default_factory=dict)
+    broken: set[Where] = field(default_factory=set)
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, where: Where, message: str, *, at_key: bool = False) -> Fault:
+        """A fault at ``where``; when nothing stands there, at the nearest thing above it."""
+        line, column = self._position(where, at_key=at_key)
+        return Fault(self.file, line, column, dotted(where), message)
+
+    def _position(self, where: Where, *, at_key: bool) -> Position:
+        if not at_key and where in self.values:
+            return self.values[where]
+        for length in range(len(where), 0, -1):
+            above = where[:length]
+            if above in self.keys:
+                return self.keys[above]
+            if above in self.values:
+                return self.values[above]
+        return self.values.get((), Position(1, 1))
+
+
+def read(path: Path, *, file: str) -> Document:
+    """
+    Read a YAML file; ``file`` is how messages call it.
+
+    Raises:
+        InventoryFaults: the file cannot be read or is not YAML. Lesser faults are in the result.
+    """
+    text = _text(path, file)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise InventoryFaults([_syntax_fault(error, file)]) from None
+    except yaml.reader.ReaderError as error:
+        line, column = _line_column(text, int(error.position))
+        message = f"expected printable text, not the control character {error.character!r}"
+        raise InventoryFaults([Fault(file, line, column, "", message)]) from None
+    except RecursionError:
+        message = f"expected at most {MAX_DEPTH} levels, not a file nested deeper than that"
+        raise InventoryFaults([Fault(file, 1, 1, "", message)]) from None
+    finally:
+        loader.dispose()
+    document = Document(file)
+    if node is None:
+        message = "expected an inventory, not an empty file; `standfast init` writes an example"
+        raise InventoryFaults([Fault(file, 1, 1, "", message)])
+    document.data = _Builder(document, loader.tags).build(node, ())
+    return document
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes and remembers which of them carried a tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.tags: dict[int, str] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        tag = getattr(self.peek_event(), "tag", None)
+        node = super().compose_node(parent, index)
+        if tag not in (None, "!") and node is not None:
+            self.tags[id(node)] = str(tag)
+        return node
+
+
+class _Builder:
+    """Turns nodes into plain data and notes where everything stands."""
+
+    def __init__(self, document: Document, tags: dict[int, str]) -> None:
+        self.document = document
+        self.tags = tags
+        self.count = 0
+        self.open: set[int] = set()
+
+    def build(self, node: yaml.Node, where: Where) -> Any:
+        self._limit(node, where)
+        self.document.values[where] = _position(node)
+        if id(node) in self.tags:
+            tag = printable(self.tags[id(node)].replace(_TAG, "!!"))
+            self._broken(where, f"expected a plain value, not the YAML tag `{tag}`; remove the tag")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, where)
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, where)
+            return [self.build(item, (*where, i)) for i, item in enumerate(node.value)]
+        finally:
+            self.open.discard(id(node))
+
+    def _limit(self, node: yaml.Node, where: Where) -> None:
+        self.count += 1
+        message = ""
+        if id(node) in self.open:
+            message = "expected a value, not an alias of something that contains it"
+        elif self.count > MAX_VALUES:
+            message = f"expected at most {MAX_VALUES:,} values, aliases included, not more"
+        elif len(where) > MAX_DEPTH:
+            message = f"expected at most {MAX_DEPTH} levels, not more"
+        if message:
+            line, column = _position(node)
+            raise InventoryFaults([Fault(self.document.file, line, column, "", message)])
+
+    def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
+        for key, value in node.value:
+            if key.tag == f"{_TAG}merge":
+                merged.append(value)
+                continue
+            name = self._key(key, where)
+            if name is None:
+                continue
+            place = (*where, name)
+            if name in result:
+                first = self.document.keys[place].line
+                message = f"expected each setting once, not twice: it already stands in line {first}"
+                line, column = _position(key)
+                fault = Fault(self.document.file, line, column, dotted(place), message)
+                self.document.faults.append(fault)
+                continue
+            self.document.keys[place] = _position(key)
+            result[name] = self.build(value, place)
+        for value in merged:
+            self._merge(value, where, result)
+        return result
+
+    def _merge(self, node: yaml.Node, where: Where, result: dict[str, Any]) -> None:
+        """``<<``: settings of another mapping, where this one does not have them itself."""
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for part in parts:
+            if not isinstance(part, yaml.MappingNode):
+                line, column = _position(part)
+                message = "expected an alias of a mapping after `<<`, or a list of them"
+                self.document.faults.append(
+                    Fault(self.document.file, line, column, dotted((*where, "<<")), message)
+                )
+                continue
+            self._limit(part, where)
+            self.open.add(id(part))
+            inner = []
+            for key, value in part.value:
+                if key.tag == f"{_TAG}merge":
+                    inner.append(value)
+                    continue
+                name = self._key(key, where)
+                if name is not None and name not in result:
+                    self.document.keys[(*where, name)] = _position(key)
+                    result[name] = self.build(value, (*where, name))
+            for value in inner:
+                self._merge(value, where, result)
+            self.open.discard(id(part))
+
+    def _key(self, node: yaml.Node, where: Where) -> str | None:
+        if isinstance(node, yaml.ScalarNode) and id(node) not in self.tags:
+            return str(node.value)
+        line, column = _position(node)
+        message = "expected a name, not a list, a mapping or a tag in its place"
+        self.document.faults.append(
+            Fault(self.document.file, line, column, dotted(where), message)
+        )
+        return None
+
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+        text = str(node.value)
+        if node.style is not None:
+            return text
+        kind = node.tag.removeprefix(_TAG)
+        if kind == "null":
+            return None
+        if kind == "bool" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if kind == "int" and _DECIMAL.fullmatch(text):
+            return int(text)
+        if kind == "float" and _FRACTION.fullmatch(text):
+            return float(text)
+        if kind in ("bool", "int", "float", "timestamp"):
+            self.document.ambiguous[where] = _reading(kind, text)
+        return text
+
+    def _broken(self, where: Where, message: str) -> None:
+        self.document.faults.append(self.document.fault(where, message))
+        self.document.broken.add(where)
+
+
+def _reading(kind: str, text: str) -> str:
+    """What YAML 1.1 makes of a value that looks like something else."""
+    if kind == "bool":
+        return "true" if text.lower() in ("yes", "on") else "false"
+    if kind == "timestamp":
+        return "a date"
+    if ":" in text:
+        seconds = 0
+        for part in text.replace("_", "").lstrip("+-").split(":"):
+            seconds = seconds * 60 + int(float(part))
+        return f"the number {seconds} (base 60)"
+    digits = text.replace("_", "").lstrip("+-")
+    if kind == "int" and re.fullmatch(r"0[0-7]+", digits):
+        return f"the number {int(digits, 8)} (base 8)"
+    return "a number"
+
+
+def _position(node: yaml.Node) -> Position:
+    mark = node.start_mark
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def _line_column(text: str, offset: int) -> Position:
+    before = text[:offset]
+    return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError:
+        problem = "expected a file, not a folder"
+    except FileNotFoundError:
+        problem = "expected an inventory, but there is no such file"
+    except OSError as error:
+        problem = f"expected a file that can be read: {error.strerror}"
+    else:
+        if len(content) > MAX_BYTES:
+            problem = f"expected at most {MAX_BYTES:,} bytes, not {len(content):,}"
+        else:
+            return _decoded(content, file)
+    raise InventoryFaults([Fault(file, 1, 1, "", problem)])
+
+
+def _decoded(content: bytes, file: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig")
+        line, column = _line_column(before, len(before))
+        message = (
+            f"expected text in UTF-8, not the byte 0x{content[error.start]:02x}; "
+            "save the file as UTF-8"
+        )
+        raise InventoryFaults([Fault(file, line, column, "", message)]) from None
+
+
+def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    problem = error.problem or "not valid YAML"
+    if "'\\t'" in problem:
+        message = "expected spaces, not a tab: YAML is indented with spaces only"
+    elif problem == "but found another document":
+        message = "expected one inventory in the file, not a second one after `---`"
+    else:
+        context = f" {error.context}" if error.context else ""
+        since = f" (begun in line {error.context_mark.line + 1})" if error.context_mark else ""
+        message = f"expected YAML: {problem}{context}{since}"
+    return Fault(file, line, column, "", message)

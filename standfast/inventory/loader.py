@@ -1,0 +1,110 @@
+"""Find and load inventories; every fault of a file is reported at once, with its place."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from standfast.errors import InventoryError
+from standfast.inventory import document as documents
+from standfast.inventory.checks import check
+from standfast.inventory.document import Document
+from standfast.inventory.faults import Fault, InventoryFaults, Where
+from standfast.inventory.schema import Inventory
+from standfast.inventory.validation import validate
+
+FOLDER = "inventories"
+SUFFIXES = (".yml", ".yaml")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """
+    An inventory without faults.
+
+    ``path`` is its file, ``root`` the folder of the repository: the parent of ``inventories/`` when
+    the file is in one, else the file's own folder. Files that the inventory names are relative to it.
+    """
+
+    inventory: Inventory
+    path: Path
+    root: Path
+    document: Document = field(repr=False, compare=False)
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the inventory names."""
+        return self.root / Path(name).expanduser()
+
+    def fault(self, where: Where, message: str) -> Fault:
+        """A fault at a place of this inventory, for example ``("hosts", "web-1", "address")``."""
+        return self.document.fault(where, message)
+
+
+def find(environment_or_path: str, *, cwd: Path) -> Path:
+    """
+    The file of an inventory: ``production`` is ``inventories/production.yml``, or give a path.
+
+    Raises:
+        InventoryError: there is no such file; the message lists those that exist.
+    """
+    path = cwd / Path(environment_or_path).expanduser()
+    looks_like_path = "/" in environment_or_path or path.suffix in SUFFIXES
+    if not looks_like_path:
+        found = [p for s in SUFFIXES if (p := cwd / FOLDER / (environment_or_path + s)).is_file()]
+        if len(found) > 1:
+            raise InventoryError(
+                f"expected one inventory for `{environment_or_path}`, not two: "
+                f"{_shown(found[0])} and {_shown(found[1])}; remove one of them"
+            )
+        if found:
+            return found[0]
+    elif path.is_file():
+        return path
+    elif path.is_dir():
+        raise InventoryError(f"{_shown(path)}: expected an inventory file, not a folder")
+    raise InventoryError(_not_found(environment_or_path, path if looks_like_path else None, cwd))
+
+
+def load(path: Path) -> Loaded:
+    """
+    Load an inventory.
+
+    Raises:
+        InventoryFaults: all the faults of the file; no host has been contacted.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the repository
+    root = path.parent.parent if path.parent.name == FOLDER else path.parent
+    document = documents.read(path, file=_shown(path))
+    result = validate(document, root=root)
+    faults = [*document.faults, *result.faults]
+    if result.inventory is not None:
+        for finding in check(result.inventory, root=root):
+            where = result.original(finding.where)
+            faults.append(document.fault(where, finding.message, at_key=finding.at_key))
+    if faults or result.inventory is None:
+        raise InventoryFaults(faults)
+    return Loaded(result.inventory, path, root, document)
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _not_found(asked: str, path: Path | None, cwd: Path) -> str:
+    folder = cwd / FOLDER
+    existing = sorted(p for p in folder.glob("*") if p.suffix in SUFFIXES and p.is_file())
+    wanted = _shown(path) if path else f"{FOLDER}/{asked}.yml"
+    message = f"{wanted}: expected an inventory, but there is no such file"
+    if not existing:
+        where = "this folder" if cwd == Path.cwd() else _shown(cwd)
+        return f"{message}; {where} has no inventories ({FOLDER}/*.yml); `standfast init` writes one"
+    names = [p.stem for p in existing]
+    close = difflib.get_close_matches(Path(asked).stem, names, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"{message}; {hint}there are: {', '.join(names)}"

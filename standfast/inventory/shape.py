@@ -1,0 +1,145 @@
+"""The schema's types in plain words, and which type a place of an inventory has."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from standfast.inventory.faults import Where
+from standfast.inventory.schema import Expected
+
+
+def settings(model: type[BaseModel]) -> dict[str, Any]:
+    """The settings of a part by the names that users write, with their types."""
+    hints = _hints(model)
+    return {info.alias or name: hints[name] for name, info in model.model_fields.items()}
+
+
+def type_at(where: Where, start: Any) -> Any:
+    """The type that the schema wants at a place; None when the schema knows no such place."""
+    found = start
+    for step in where:
+        found = _step(found, step)
+        if found is None:
+            return None
+    return found
+
+
+def words(annotation: Any) -> str:
+    """A type in plain words, to stand after "expected" and in the reference."""
+    base, metadata = _unwrapped(annotation)
+    for item in metadata:
+        if isinstance(item, Expected):
+            return item.words
+    return _plain_words(base, metadata)
+
+
+def choices(annotation: Any) -> list[str]:
+    """The values that may stand here when they are a closed list; else nothing."""
+    base, _ = _unwrapped(annotation)
+    if isinstance(base, type) and issubclass(base, Enum):
+        return [str(item.value) for item in base]
+    if get_origin(base) is Literal:
+        return [str(item) for item in get_args(base)]
+    if _is_union(base):
+        return [choice for member in _members(base) for choice in choices(member)]
+    return []
+
+
+def kind(annotation: Any) -> Any:
+    """``bool``, ``int``, ``str``, ``list``, ``dict``, a part's class, or None for anything else."""
+    base, _ = _unwrapped(annotation)
+    if _is_union(base):
+        kinds = {kind(member) for member in _members(base)}
+        return kinds.pop() if len(kinds) == 1 else None
+    origin = get_origin(base) or base
+    if origin in (bool, int, str, list, dict) or is_part(origin):
+        return origin
+    return None
+
+
+def part(annotation: Any) -> type[BaseModel] | None:
+    """The class of settings that stands at a place of this type, directly or in a list or mapping."""
+    base, _ = _unwrapped(annotation)
+    if is_part(base):
+        found: type[BaseModel] = base
+        return found
+    if get_origin(base) in (list, dict):
+        return part(get_args(base)[-1])
+    return None
+
+
+def is_part(base: Any) -> bool:
+    """Whether a type is a mapping with settings of its own."""
+    return isinstance(base, type) and issubclass(base, BaseModel)
+
+
+def either(texts: Iterable[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``."""
+    *most, last = list(texts)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+@cache
+def _hints(model: type[BaseModel]) -> dict[str, Any]:
+    return typing.get_type_hints(model, include_extras=True)
+
+
+def _step(annotation: Any, step: str | int) -> Any:
+    base, _ = _unwrapped(annotation)
+    if is_part(base):
+        return settings(base).get(str(step))
+    if get_origin(base) is dict and isinstance(step, str):
+        return get_args(base)[1]
+    if get_origin(base) is list and isinstance(step, int):
+        return get_args(base)[0]
+    return None
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
+    """Without ``Annotated`` and ``| None``; and what ``Annotated`` said."""
+    metadata: list[Any] = []
+    while True:
+        if get_origin(annotation) is Annotated:
+            metadata.extend(annotation.__metadata__)
+            annotation = get_args(annotation)[0]
+        elif _is_union(annotation) and len(_members(annotation)) == 1:
+            annotation = _members(annotation)[0]
+        else:
+            return annotation, metadata
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def _members(annotation: Any) -> list[Any]:
+    return [member for member in get_args(annotation) if member is not type(None)]
+
+
+def _plain_words(base: Any, metadata: list[Any]) -> str:
+    listed = choices(base)
+    if _is_union(base):
+        return either(words(member) for member in _members(base))
+    if listed:
+        return either(f"`{choice}`" for choice in listed)
+    if get_origin(base) is list:
+        return f"a list, each entry {words(get_args(base)[0])}"
+    if get_origin(base) is dict:
+        return f"a mapping from {words(get_args(base)[0])} to {words(get_args(base)[1])}"
+    if is_part(base):
+        return "a mapping of settings"
+    simple = {bool: "`true` or `false`", int: "a whole number", str: "text"}
+    return simple.get(base, "a value")
+
+
+def key_words(annotation: Any) -> str:
+    """What the names in a mapping may be, in plain words."""
+    base, _ = _unwrapped(annotation)
+    return words(get_args(base)[0]) if get_origin(base) is dict else "a name"
