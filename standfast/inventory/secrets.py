@@ -67,7 +67,7 @@ Resolved = dict[str, dict[str, dict[str, SecretValue]]]
 
 
 class Resolver:
-    """Resolves secrets, each source once: the same command is never run twice."""
+    """Resolves secrets, each source once: the same command is never run twice, not even in vain."""
 
     def __init__(self, *, root: Path, environment: Mapping[str, str] | None = None) -> None:
         self._root = root
@@ -81,24 +81,33 @@ class Resolver:
         Raises:
             InventoryError: it cannot be had, or is empty. The message names ``where`` and the source.
         """
-        if secret not in self._known:
-            try:
-                self._known[secret] = self._fetch(secret)
-            except _Unavailable as problem:
-                self._known[secret] = problem
-        known = self._known[secret]
+        known = self._known.get(secret)
+        if known is None:
+            known = self._known[secret] = self._fetched(secret)
         if isinstance(known, _Unavailable):
             raise InventoryError(f"{where}: {known}")
         return known
 
-    def _fetch(self, secret: Secret) -> SecretValue:
-        if secret.env is not None:
-            value = _from_environment(secret.env, self._environment)
-        elif secret.file is not None:
-            value = _from_file(self._root / Path(secret.file).expanduser(), secret.file)
-        else:
-            value = _from_command(secret.command or "", self._root)
-        return value
+    def _fetched(self, secret: Secret) -> SecretValue | _Unavailable:
+        try:
+            if secret.env is not None:
+                return _from_environment(secret.env, self._environment)
+            if secret.file is not None:
+                return _from_file(self._root / Path(secret.file).expanduser(), secret.file)
+            return _from_command(secret.command or "", self._root)
+        except _Unavailable as problem:
+            return problem
+
+
+def resolve(secret: Secret, *, root: Path, where: str) -> SecretValue:
+    """
+    The value behind one reference. For all the secrets of some hosts `resolve_all` is better: it names
+    everything that is missing, each with its line, and asks each source once.
+
+    Raises:
+        InventoryError: it cannot be had, or is empty. The message names ``where`` and the source.
+    """
+    return Resolver(root=root).resolve(secret, where=where)
 
 
 class _Unavailable(Exception):
