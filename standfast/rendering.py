@@ -32,7 +32,9 @@ def plain(text: str) -> Rendered:
     return Rendered(text, text)
 
 
-def render(source: str, where: str, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]) -> Rendered:
+def render(
+    source: str, where: str, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]
+) -> Rendered:
     """
     Render a template twice: as it is written, and as it may be shown.
 
@@ -43,13 +45,19 @@ def render(source: str, where: str, variables: Mapping[str, object], secrets: Ma
     Raises:
         InventoryError: syntax error or undefined variable; nothing has been changed.
     """
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - texts for servers, not HTML
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - these are texts for servers, not HTML
+    )
     try:
         template = environment.from_string(source)
         text = template.render(variables, secrets={k: v.reveal() for k, v in secrets.items()})
         shown = template.render(variables, secrets={k: f"‹{k}›" for k in secrets})
     except TemplateSyntaxError as error:
-        raise InventoryError(f"{where}:{error.lineno}: the template cannot be read: {error.message}") from None
+        raise InventoryError(
+            f"{where}:{error.lineno}: the template cannot be read: {error.message}"
+        ) from None
     except UndefinedError as error:
         line = _line_of(error)
         raise InventoryError(

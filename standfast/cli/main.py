@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
 
 import click
 
 from standfast import __version__
-from standfast.errors import StandfastError
+from standfast.errors import StandfastError, UsageError
 
 # name: (module, one line of help). Kept here so that `standfast --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,15 +41,15 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except StandfastError as error:
             click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             raise click.exceptions.Exit(error.exit_code) from None
         except click.UsageError as error:
-            error.exit_code = 3
-            raise
+            error.show()
+            raise click.exceptions.Exit(UsageError.exit_code) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from paramiko import AuthenticationException, BadHostKeyException, SSHException
+from paramiko import AuthenticationException, BadHostKeyException, SSHException, Transport
 from pyinfra.api import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.sshuserclient import SSHClient
@@ -68,10 +68,16 @@ class StandfastConnector(SSHConnector):
             raise Unreachable(f"{self.place}: {_reason(error)} Nothing was changed there.") from error
         self._tune()
 
+    @property
+    def transport(self) -> Transport:
+        """The SSH connection; only after `connect`."""
+        transport = self.client.get_transport() if self.client else None
+        if transport is None:
+            raise ConnectionLost(f"{self.place}: there is no connection.")
+        return transport
+
     def _tune(self) -> None:
-        assert self.client is not None
-        transport = self.client.get_transport()
-        assert transport is not None
+        transport = self.transport
         transport.set_keepalive(KEEPALIVE)
         if isinstance(transport.sock, socket.socket):  # a ProxyCommand has none
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -79,10 +85,7 @@ class StandfastConnector(SSHConnector):
     @property
     def user(self) -> str:
         """The account that is logged in."""
-        assert self.client is not None
-        transport = self.client.get_transport()
-        assert transport is not None
-        return transport.get_username() or ""
+        return self.transport.get_username() or ""
 
     @override
     def run_shell_command(
@@ -98,7 +101,9 @@ class StandfastConnector(SSHConnector):
         except TimeoutError:
             raise
         except (SSHException, OSError, EOFError) as error:
-            raise ConnectionLost(f"{self.place}: the connection was lost ({error or 'end of file'}).") from error
+            raise ConnectionLost(
+                f"{self.place}: the connection was lost ({error or 'end of file'})."
+            ) from error
         if not status and STATUS in command.get_raw_value():
             reason = output.stderr_lines[-1] if output.stderr_lines else "no answer"
             raise CouldNotLook(f"{self.place}: the server could not be read: {reason}. Nothing was changed.")
@@ -115,9 +120,9 @@ def _reason(error: Exception) -> str:
     """What happened and what to do, in one or two sentences."""
     if isinstance(error, BadHostKeyException):
         return (
-            "its host key is not the one in known_hosts. Either the server was installed anew or somebody "
-            "stands in between. Compare the key with your provider's console; if it is right, run "
-            f"`ssh-keygen -R {error.hostname}` and connect once with ssh."
+            "its host key is not the one in known_hosts. Either the server was installed anew, "
+            "or somebody stands in between. Compare the key with your provider's console; if it is right, "
+            f"run `ssh-keygen -R {error.hostname}` and connect once with ssh."
         )
     if isinstance(error, AuthenticationException):
         return "the server did not accept your key. Check `ssh.user` and `ssh.key`, or try the same with ssh."

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from standfast.declaration import Declaration
 from standfast.errors import UsageError
 from standfast.inventory.loader import Loaded
-from standfast.inventory.secrets import resolve
+from standfast.inventory.secrets import resolve_all
 
 
 def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaration]:
@@ -17,7 +17,7 @@ def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaratio
 
     Raises:
         UsageError: a name in `limit` is in no inventory; no host was contacted.
-        InventoryError: a secret cannot be had; no host was contacted.
+        InventoryFaults: secrets that cannot be had; no host was contacted.
     """
     hosts = loaded.inventory.hosts
     for name in limit:
@@ -25,20 +25,15 @@ def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaratio
             close = get_close_matches(name, hosts, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"it has: {', '.join(hosts)}"
             raise UsageError(f"--limit {name}: {loaded.path} has no such host; {hint}")
+    chosen = [name for name in hosts if not limit or name in limit]
+    secrets = resolve_all(loaded, hosts=chosen)
     return [
         Declaration(
             name=name,
             environment=loaded.inventory.environment,
-            host=host,
+            host=hosts[name],
             root=loaded.root,
-            secrets={
-                app: {
-                    key: resolve(secret, root=loaded.root, where=f"hosts.{name}.apps.{app}.secrets.{key}")
-                    for key, secret in declared.secrets.items()
-                }
-                for app, declared in host.apps.items()
-            },
+            secrets=secrets[name],
         )
-        for name, host in hosts.items()
-        if not limit or name in limit
+        for name in chosen
     ]

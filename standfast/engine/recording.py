@@ -68,7 +68,7 @@ def new_state(declarations: Sequence[Declaration], clients: dict[str, Any]) -> R
     state = RecordingState(inventory)
     for host in inventory:
         if host.name in clients:
-            host.connector.client = clients[host.name]
+            setattr(host.connector, "client", clients[host.name])  # noqa: B010 - the base class has none
             host.connected = True
             state.activate_host(host)
     ctx_state.set(state)

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -110,7 +111,7 @@ class Server:
         command: str,
         *,
         check: bool = True,
-        input: str | None = None,  # noqa: A002 (the name subprocess.run has)
+        input: str | None = None,
         timeout: float | None = 120,
     ) -> subprocess.CompletedProcess[str]:
         """
@@ -418,14 +419,15 @@ def _boot(server: Server) -> None:
         )
     else:
         with server.console.open("ab") as console:
-            subprocess.Popen(
-                supervise,
+            # setsid --fork: the supervisor is nobody's child, so it leaves no zombie behind.
+            subprocess.run(
+                ["setsid", "--fork", *supervise],
+                check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 cwd="/",
                 env={**os.environ, "PATH": programs.PATH},
-                start_new_session=True,
             )
     _wait_for_ssh(server)
 
@@ -465,9 +467,20 @@ def _stop(server: Server) -> None:
 
 
 def _remove_control_group(group: Path) -> None:
-    for folder, _, _ in os.walk(group, topdown=False):
-        Path(folder).rmdir()
-    if group.parent.exists() and not any(entry.is_dir() for entry in group.parent.iterdir()):
+    """Remove a group with those below; a process that has just ended still keeps its group busy."""
+
+    def removed() -> bool:
+        try:
+            for folder, _, _ in os.walk(group, topdown=False):
+                Path(folder).rmdir()
+        except OSError:
+            return False
+        return True
+
+    if not processes.wait_until(removed, 10):
+        raise StandfastError(f"lab: {group} cannot be removed: still in use. Try again.")
+    # The last server's group takes the common one along.
+    with suppress(OSError):
         group.parent.rmdir()
 
 

@@ -21,6 +21,7 @@ REQUIRED = {
     "mount": "mount",
     "unshare": "util-linux",
     "setpriv": "util-linux",
+    "setsid": "util-linux",
 }
 
 # An ordinary account's PATH often lacks the sbin folders.

@@ -21,9 +21,7 @@ def unified(old: bytes | None, new: Rendered) -> str:
     if old_text is None:
         return "(binary content)"
     shown_old = _hide_old(old_text, new) if new.sensitive else old_text
-    lines = difflib.unified_diff(
-        shown_old.splitlines(), new.shown.splitlines(), lineterm="", n=3
-    )
+    lines = difflib.unified_diff(shown_old.splitlines(), new.shown.splitlines(), lineterm="", n=3)
     body = list(lines)[2:]
     if not body and old_text != new.text:
         return "(only hidden values or line ends change)"

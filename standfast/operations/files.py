@@ -116,9 +116,7 @@ def absent(path: str, *, activate: Activation | None = None) -> Generator[String
     if present.kind == "directory":
         raise Refused(f"{path}: expected a file or nothing, found a folder. Folders are never removed.")
     command = f"rm -f -- {shlex.quote(path)}" + (f" && {{ {activate.command}; }}" if activate else "")
-    yield Step(
-        command, changes=[Change("remove", path), *([activate.change] if activate else [])]
-    )
+    yield Step(command, changes=[Change("remove", path), *([activate.change] if activate else [])])
 
 
 def _rights(present: RemoteFile) -> tuple[str, str, str]:
@@ -188,5 +186,3 @@ if ! ( {command}
   ) || echo "and the old file does not work either" >&2
   exit 1
 fi"""
-
-

@@ -1,0 +1,62 @@
+"""``standfast apply``: make the servers what the inventory declares."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from standfast.cli import options
+from standfast.errors import UsageError
+
+INTERRUPTED = 130
+
+
+@click.command()
+@options.selection
+@options.yes
+def apply(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool, yes: bool) -> None:
+    """Make the servers of ENV what the inventory declares; show the plan and ask first.
+
+    Exactly the commands of the plan are executed. Volumes, databases and backups are never removed.
+    When it is interrupted or fails half-way, run it again: it goes on from there.
+
+    \b
+    Examples:
+      standfast apply production
+      standfast apply lab --yes
+      standfast apply production --limit web-1 --only caddy
+
+    \b
+    Exit codes: 0 nothing to do, or done and checked; 1 failed, the message says what was changed;
+    3 the inventory or the command line is wrong; 6 refused, nothing was changed; 130 interrupted.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
+    from standfast.cli.presentation import print_errors, print_json, print_outcome, print_plan, progress_line
+    from standfast.cli.run import exit_with, open_servers
+    from standfast.engine.apply import apply as execute
+
+    with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
+        planned = servers.plan(only)
+        if not as_json:
+            print_plan(planned)
+        if planned.has_changes and not yes and not click.confirm("Make these changes?", err=True):
+            click.echo("nothing was changed", err=True)
+            raise click.exceptions.Exit(0)
+        outcome = execute(
+            servers,
+            planned,
+            only,
+            progress=lambda step: waiting.step(progress_line(step.host, step.subject, step.change)),
+            stopping=lambda: waiting.step(
+                "stopping after the running operation; Ctrl-C again leaves at once"
+            ),
+        )
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        print_outcome(outcome)
+    errors = {host.name: host.error for host in outcome.hosts if host.error}
+    print_errors(errors)
+    exit_with(errors, otherwise=INTERRUPTED if outcome.interrupted else 0)

@@ -1,0 +1,39 @@
+"""``standfast plan``: what apply would do."""
+
+from __future__ import annotations
+
+import click
+
+from standfast.cli import options
+
+DIFFERENCES = 2
+
+
+@click.command()
+@options.selection
+def plan(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool) -> None:
+    """Show every change that apply would make to the servers of ENV, with a diff. Writes nothing.
+
+    ENV is the name of an inventory (`production` is inventories/production.yml) or a path.
+
+    \b
+    Examples:
+      standfast plan production
+      standfast plan production --limit web-1 --only caddy
+      standfast plan inventories/lab.yml --json
+
+    \b
+    Exit codes: 0 no changes; 2 there are changes; 1 a server could not be reached or compared;
+    3 the inventory or the command line is wrong; 6 refused, for example a port is taken.
+    """
+    from standfast.cli.presentation import print_errors, print_json, print_plan
+    from standfast.cli.run import exit_with, open_servers
+
+    with open_servers(environment, limit, only, quiet=as_json) as (servers, _):
+        planned = servers.plan(only)
+    if as_json:
+        print_json(planned.as_json())
+    else:
+        print_plan(planned)
+    print_errors(planned.errors)
+    exit_with(planned.errors, otherwise=DIFFERENCES if planned.has_changes else 0)

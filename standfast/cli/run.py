@@ -1,0 +1,46 @@
+"""What every command that works on servers does first and last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+import deploys
+from standfast.cli.waiting import Waiting, ticking
+from standfast.engine.declarations import declarations
+from standfast.engine.servers import Servers, connected, exit_code
+from standfast.errors import UsageError
+from standfast.inventory.loader import find, load
+
+
+@contextmanager
+def open_servers(
+    environment: str, limit: Collection[str], only: Collection[str], *, quiet: bool
+) -> Iterator[tuple[Servers, Waiting]]:
+    """Load the inventory, fetch the secrets, connect; disconnect at the end."""
+    loaded = load(find(environment, cwd=Path.cwd()))
+    deploys.use_repository(loaded.root)
+    _check_subjects(only)
+    chosen = declarations(loaded, limit)
+    with Waiting(quiet=quiet) as waiting:
+        waiting.step(f"connecting to {', '.join(each.name for each in chosen)}")
+        with ticking(waiting), connected(loaded, chosen) as servers:
+            yield servers, waiting
+
+
+def _check_subjects(only: Collection[str]) -> None:
+    known = deploys.subjects()
+    for name in only:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(known)}"
+            raise UsageError(f"--only {name}: there is no such subject; {hint}")
+
+
+def exit_with(errors: Mapping[str, Exception], *, otherwise: int) -> None:
+    """End the command with the exit code for `errors`, or `otherwise` when there are none."""
+    raise click.exceptions.Exit(exit_code(list(errors.values())) if errors else otherwise)

@@ -1,0 +1,76 @@
+"""Progress on stderr: one line that tells what is being done, on a terminal with a clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import click
+
+
+class Waiting:
+    """Shows what is going on. Off a terminal each step is one plain line."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        """
+        + quiet: show nothing, for ``--json`` and for tests of programs
+        """
+        self.quiet = quiet
+        self.terminal = sys.stderr.isatty() and not quiet
+        self._started = time.monotonic()
+        self._text = ""
+
+    def step(self, text: str) -> None:
+        """Tell what is done now."""
+        if self.quiet:
+            return
+        if not self.terminal:
+            click.echo(text, err=True)
+            return
+        self._finish_line()
+        self._text, self._started = text, time.monotonic()
+        self._draw()
+
+    def tick(self) -> None:
+        """Draw the clock anew; on a terminal only."""
+        if self.terminal and self._text:
+            self._draw()
+
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._finish_line()
+
+    def _draw(self) -> None:
+        seconds = time.monotonic() - self._started
+        clock = f"  {seconds:.0f} s" if seconds >= 1 else ""
+        click.echo(f"\r\033[K{self._text}{click.style(clock, dim=True)}", err=True, nl=False)
+
+    def _finish_line(self) -> None:
+        if self.terminal and self._text:
+            self._draw()
+            click.echo("", err=True)
+            self._text = ""
+
+
+@contextmanager
+def ticking(waiting: Waiting) -> Iterator[None]:
+    """Let the clock run while gevent works."""
+    import gevent
+
+    def tick() -> None:
+        while True:
+            gevent.sleep(1)
+            waiting.tick()
+
+    clock = gevent.spawn(tick)
+    try:
+        yield
+    finally:
+        clock.kill()

@@ -1,0 +1,212 @@
+"""Change servers: exactly the commands of a plan, in order, each server at its own pace."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+from pyinfra.api import Host
+from pyinfra.api.command import PyinfraCommand
+
+from standfast.engine.plan import HostPlan, Plan, PlannedOperation
+from standfast.engine.recording import begin_execution, perform
+from standfast.engine.servers import Servers
+from standfast.errors import StandfastError
+from standfast.operations.change import Change, Step
+
+OUTPUT_LINES = 20  # of a failed command, in the message
+
+
+class Failed(StandfastError):
+    """A command failed on a server; the message says what has been changed there."""
+
+
+class NotConverged(StandfastError):
+    """All commands succeeded, and the server still differs from its declaration."""
+
+
+@dataclass(slots=True)
+class HostResult:
+    """What was done on one server."""
+
+    name: str
+    done: list[tuple[str, Change]] = field(default_factory=list)
+    """Subject and change, in the order in which they were made."""
+    open: list[tuple[str, Change]] = field(default_factory=list)
+    """What was planned and not done."""
+    seconds: float = 0.0
+    error: Exception | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The host's part of ``standfast apply --json``."""
+        return {
+            "name": self.name,
+            "done": [{"subject": subject, **change.as_json()} for subject, change in self.done],
+            "open": [{"subject": subject, **change.as_json()} for subject, change in self.open],
+            "seconds": round(self.seconds, 3),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done on all servers of a run."""
+
+    environment: str
+    hosts: list[HostResult]
+    interrupted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of ``standfast apply --json``."""
+        return {
+            "environment": self.environment,
+            "interrupted": self.interrupted,
+            "hosts": [host.as_json() for host in self.hosts],
+        }
+
+
+@dataclass(slots=True)
+class Progress:
+    """Something that a person who waits wants to know."""
+
+    host: str
+    subject: str
+    change: Change
+
+
+def apply(
+    servers: Servers,
+    plan: Plan,
+    only: Collection[str],
+    *,
+    progress: Callable[[Progress], None],
+    stopping: Callable[[], None],
+) -> Outcome:
+    """
+    Execute the plan that `servers` made last, and check that nothing is left to do.
+
+    + only: the subjects that the plan was limited to; none means all
+    + progress: called before each change
+    + stopping: called when Ctrl-C was pressed and the running operations are being finished
+
+    A server stops at its first failed operation; the others go on.
+    """
+    results = {each.name: HostResult(each.name, error=each.error) for each in plan.hosts}
+    plans = {each.name: each for each in plan.hosts}
+    begin_execution(servers.state)
+    run = _Run(servers, progress)
+
+    def change(host: Host) -> None:
+        run.change(host, plans[host.name], results[host.name])
+
+    with _interruptible(run, stopping):
+        servers.each([host for host in servers.connected() if plans[host.name].operations], change)
+    if plan.has_changes and not run.interrupted:
+        _check(servers, only)
+    for name, error in servers.failures.items():
+        results[name].error = error
+    return Outcome(plan.environment, list(results.values()), run.interrupted)
+
+
+def _check(servers: Servers, only: Collection[str]) -> None:
+    """A second plan must be empty; what is not counts as a failure of that server."""
+    for host in servers.plan(only).hosts:
+        if host.changes:
+            left = "\n".join(
+                f"    {subject}: {change.action} {change.target} {change.detail}"
+                for subject, change in host.changes
+            )
+            servers.failures[host.name] = NotConverged(
+                f"{host.name}: everything was done, and yet a second plan is not empty:\n{left}\n"
+                "  Either somebody else changes this server, or this is a bug in standfast."
+            )
+
+
+class _Run:
+    """One execution: the flag that stops it, and the loop over a server's operations."""
+
+    def __init__(self, servers: Servers, progress: Callable[[Progress], None]) -> None:
+        self.servers = servers
+        self.progress = progress
+        self.interrupted = False
+
+    def change(self, host: Host, plan: HostPlan, result: HostResult) -> None:
+        started = time.monotonic()
+        result.open = list(plan.changes)
+        try:
+            for planned in plan.operations:
+                if self.interrupted:
+                    return
+                self._operation(host, planned, result)
+        finally:
+            result.seconds = time.monotonic() - started
+
+    def _operation(self, host: Host, planned: PlannedOperation, result: HostResult) -> None:
+        running: list[PyinfraCommand] = []
+
+        def before(command: PyinfraCommand) -> None:
+            self._finish(running, planned, result)
+            running.append(command)
+            for change in _changes(command):
+                self.progress(Progress(host.name, planned.subject, change))
+
+        succeeded, output = perform(self.servers.state, host, planned, before)
+        if not succeeded:
+            raise Failed(_failure(host.name, planned, running[-1], output, result))
+        self._finish(running, planned, result)
+
+    @staticmethod
+    def _finish(running: list[PyinfraCommand], planned: PlannedOperation, result: HostResult) -> None:
+        """Book the changes of the command that has just succeeded."""
+        if running:
+            changes = [(planned.subject, change) for change in _changes(running[-1])]
+            result.done.extend(changes)
+            del result.open[: len(changes)]
+            running.clear()
+
+
+def _changes(command: PyinfraCommand) -> list[Change]:
+    return list(command.changes) if isinstance(command, Step) else [Change("run", str(command))]
+
+
+def _failure(
+    name: str,
+    planned: PlannedOperation,
+    command: PyinfraCommand,
+    output: list[str],
+    result: HostResult,
+) -> str:
+    what = ", ".join(f"{change.action} {change.target}" for change in _changes(command))
+    lines = "\n".join(f"    {line}" for line in output[-OUTPUT_LINES:]) or "    (no output)"
+    done = ", ".join(change.target for _, change in result.done) or "nothing"
+    return (
+        f"{name}: {planned.subject}: could not {what}. The server said:\n{lines}\n"
+        f"  Changed before that: {done}. "
+        f"Not done: {len(result.open)} of {len(result.open) + len(result.done)} changes. "
+        "Repair the cause and run apply again; it goes on from here."
+    )
+
+
+@contextmanager
+def _interruptible(run: _Run, stopping: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C finishes the running operations; the second one leaves at once."""
+    main = gevent.getcurrent()
+
+    def interrupt() -> None:
+        if run.interrupted:
+            gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
+            return
+        run.interrupted = True
+        stopping()
+
+    watchers = [gevent.signal_handler(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()

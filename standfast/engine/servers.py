@@ -1,0 +1,141 @@
+"""The servers of one run: connected once, planned and changed in parallel, each on its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+import gevent
+from pyinfra.api import Host, StringCommand
+from pyinfra.api.exceptions import PyinfraError
+
+import deploys
+from standfast.declaration import Declaration
+from standfast.engine.connector import StandfastConnector
+from standfast.engine.plan import HostPlan, Plan
+from standfast.engine.recording import RecordingState, new_state, record
+from standfast.errors import StandfastError
+from standfast.inventory.loader import Loaded
+
+Report = Callable[[str], None]
+
+
+class Servers:
+    """Connections to servers; a failure of one does not stop the others."""
+
+    def __init__(self, loaded: Loaded, declarations: Sequence[Declaration]) -> None:
+        """
+        + declarations: the servers to work on
+        """
+        deploys.use_repository(loaded.root)
+        self.environment = loaded.inventory.environment.value
+        self.declarations = list(declarations)
+        self.failures: dict[str, Exception] = {}
+        """Servers that are out of this run, and why."""
+        self.state: RecordingState = new_state(self.declarations, {})
+
+    def connect(self) -> None:
+        """Connect to all servers at once; `failures` has those that cannot be reached."""
+        self.each(list(self.state.inventory), _connect)
+
+    def plan(self, only: Collection[str] = ()) -> Plan:
+        """
+        Compare every connected server with its declaration. Nothing is written.
+
+        + only: subjects to which the comparison is limited; none means all
+        """
+        clients = {host.name: connector(host).client for host in self.state.inventory if host.connected}
+        self.state = new_state(self.declarations, clients)
+        plans = {
+            each.name: HostPlan(each.name, each.host.address, error=self.failures.get(each.name))
+            for each in self.declarations
+        }
+
+        def compare(host: Host) -> None:
+            started = time.monotonic()
+            plan = plans[host.name]
+            plan.operations = record(self.state, host, lambda: deploys.site(only))
+            plan.resources = self.state.resources[host.name]
+            plan.seconds = time.monotonic() - started
+
+        self.each(self.connected(), compare)
+        for name, plan in plans.items():
+            plan.error = self.failures.get(name)
+            if plan.error is not None:
+                plan.operations = []
+        return Plan(self.environment, list(plans.values()))
+
+    def connected(self) -> list[Host]:
+        """Servers that are connected and have not failed."""
+        return [host for host in self.state.inventory if host.connected and host.name not in self.failures]
+
+    def close(self) -> None:
+        """End all connections."""
+        for host in self.state.inventory:
+            if host.connected:
+                host.connector.disconnect()
+
+    def each(self, hosts: Sequence[Host], work: Callable[[Host], None]) -> None:
+        """Run `work` for every host in parallel; remember what failed."""
+
+        def guarded(host: Host) -> None:
+            try:
+                work(host)
+            except StandfastError as error:
+                self.failures[host.name] = error
+            except PyinfraError as error:
+                self.failures[host.name] = StandfastError(f"{host.name}: {error}")
+            except Exception as error:
+                error.add_note(f"This is a bug in standfast; it happened while working on {host.name}.")
+                self.failures[host.name] = error
+
+        gevent.joinall([self.state.pool.spawn(guarded, host) for host in hosts])
+
+
+def connector(host: Host) -> StandfastConnector:
+    """The connection of a host of ours."""
+    if not isinstance(host.connector, StandfastConnector):
+        raise TypeError(f"{host.name} has a {type(host.connector).__name__}")
+    return host.connector
+
+
+def _connect(host: Host) -> None:
+    ssh = connector(host)
+    ssh.connect()
+    host.connected = True
+    if ssh.user == "root":
+        host.data._sudo = False
+        return
+    succeeded, output = ssh.run_shell_command(StringCommand("sudo -n true"))
+    if not succeeded:
+        reason = output.stderr_lines[-1] if output.stderr_lines else "no reason given"
+        raise NoSudo(
+            f"{host.name}: the account {ssh.user!r} may not use sudo without a password ({reason}). "
+            f"Allow it on the server: `echo '{ssh.user} ALL=(ALL) NOPASSWD: ALL' | "
+            "sudo EDITOR='tee' visudo -f /etc/sudoers.d/standfast`. "
+            "Nothing was changed."
+        )
+
+
+class NoSudo(StandfastError):
+    """The account may not become root; nothing was changed."""
+
+
+@contextmanager
+def connected(loaded: Loaded, declarations: Sequence[Declaration]) -> Iterator[Servers]:
+    """Connect, hand out the servers, and disconnect in any case."""
+    servers = Servers(loaded, declarations)
+    try:
+        servers.connect()
+        yield servers
+    finally:
+        servers.close()
+
+
+def exit_code(errors: Collection[Exception]) -> int:
+    """The exit code for what went wrong on the servers: refused only when nothing worse happened."""
+    codes = {error.exit_code if isinstance(error, StandfastError) else 1 for error in errors}
+    if not codes:
+        return 0
+    return codes.pop() if len(codes) == 1 else 1
