@@ -73,9 +73,7 @@ def lab() -> None:
 
 @lab.command(epilog=EXIT_CODES)
 @click.argument("name")
-@click.option(
-    "--release", type=click.Choice(list(RELEASES)), default="trixie", show_default=True
-)
+@click.option("--release", type=click.Choice(list(RELEASES)), default="trixie", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the server as JSON.")
 def up(name: str, release: str, as_json: bool) -> None:
     """Make a server, or switch it on; ends when it answers by SSH.
@@ -177,8 +175,9 @@ def power_on(name: str) -> None:
 
 @lab.command(epilog=EXIT_CODES)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "every", is_flag=True, help="Every server of the lab.")
-def destroy(names: tuple[str, ...], every: bool) -> None:
+@click.option("--all", "every", is_flag=True, help="Every server of the lab; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(names: tuple[str, ...], every: bool, yes: bool) -> None:
     """Remove servers with their disks; nothing of them is left on this machine.
 
     \b
@@ -190,6 +189,11 @@ def destroy(names: tuple[str, ...], every: bool) -> None:
         raise UsageError("lab destroy: name the servers to remove, or say --all")
     become_root()
     if every:
-        nspawn.destroy_all(report)
+        # A lab may be shared: what stands here can be somebody else's work.
+        names = tuple(nspawn.names())
+        if names and not yes:
+            click.confirm(f"Remove {', '.join(names)} with their disks?", abort=True, err=True)
+        if not names:
+            nspawn.clear(report)
     for name in names:
         nspawn.destroy(name, report)

@@ -43,9 +43,7 @@ def write(lab: Lab, servers: Iterable[Reachable]) -> None:
         for path in (lab.ssh_config, lab.known_hosts, lab.key, lab.key.with_suffix(".pub")):
             path.unlink(missing_ok=True)
         return
-    keys = [
-        f"{server.name},{server.address} {key}\n" for server in found for key in server.host_keys
-    ]
+    keys = [f"{server.name},{server.address} {key}\n" for server in found for key in server.host_keys]
     write_atomically(lab.known_hosts, "".join(keys))
     write_atomically(lab.ssh_config, "\n".join(_block(lab, server) for server in found))
 

@@ -21,11 +21,12 @@ RECIPE = 1
 
 PACKAGES = (
     # what boots
-    "systemd systemd-sysv dbus libpam-systemd udev kmod "
+    *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "udev", "kmod"),
     # what a rented server is reached and run with
-    "openssh-server sudo cron logrotate iproute2 iptables iputils-ping netbase procps "
-    "ca-certificates curl less nano python3 tzdata"
-).split()
+    *("openssh-server", "sudo", "cron", "logrotate", "procps", "tzdata", "python3"),
+    *("iproute2", "iptables", "iputils-ping", "netbase", "ca-certificates", "curl"),
+    *("less", "nano"),
+)
 
 ACCOUNT = "ops"
 
@@ -94,7 +95,7 @@ def _recipe(release: str) -> Recipe:
         release=release,
         architecture=run(["dpkg", "--print-architecture"]).stdout.strip(),
         sources=_sources(release),
-        packages=tuple(PACKAGES),
+        packages=PACKAGES,
         files=tuple(FILES.items()),
         commands=COMMANDS,
     )

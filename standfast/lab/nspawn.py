@@ -132,13 +132,10 @@ class Server:
                 **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}),
             )
         except subprocess.TimeoutExpired:
-            raise StandfastError(
-                f"{self.name}: `{command}` did not end within {timeout} s"
-            ) from None
+            raise StandfastError(f"{self.name}: `{command}` did not end within {timeout} s") from None
         if check and done.returncode != 0:
             raise StandfastError(
-                f"{self.name}: `{command}` failed with {done.returncode}: "
-                f"{programs.last_words(done)}"
+                f"{self.name}: `{command}` failed with {done.returncode}: {programs.last_words(done)}"
             )
         return done
 
@@ -187,9 +184,7 @@ def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
 def servers() -> list[Server]:
     """Every server of the lab, also those switched off or half made, by name."""
     lab = Lab.current()
-    if not lab.servers.is_dir():
-        return []
-    found = (_load(lab, folder.name) for folder in sorted(lab.servers.iterdir()))
+    found = (_load(lab, name) for name in names())
     return [server for server in found if server is not None]
 
 
@@ -224,9 +219,7 @@ def reboot(name: str, report: Report = silent) -> Server:
             raise StandfastError(f"lab: {name} is off; `standfast lab power-on {name}` starts it")
         report(f"{name}: shutting down")
         processes.send(before, REBOOT, server.folder)
-        if not processes.wait_until(
-            lambda: processes.leader(server.folder) != before, SHUTDOWN_SECONDS
-        ):
+        if not processes.wait_until(lambda: processes.leader(server.folder) != before, SHUTDOWN_SECONDS):
             raise StandfastError(
                 f"lab: {name} has not shut down within {SHUTDOWN_SECONDS} s; it still runs. "
                 f"`standfast lab power-cut {name}` stops it in any case; see {server.console}"
@@ -281,15 +274,17 @@ def destroy(name: str, report: Report = silent) -> None:
         report(f"{name}: gone")
 
 
-def destroy_all(report: Report = silent) -> list[str]:
-    """Destroy every server of the lab; returns their names."""
+def names() -> list[str]:
+    """Names of all servers of the lab, half-made ones included."""
+    folder = Lab.current().servers
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def clear(report: Report = silent) -> None:
+    """Take the network away if no server is left; a crash at the right moment leaves it behind."""
     lab = _lab()
-    names = [folder.name for folder in sorted(lab.servers.iterdir())] if lab.root.exists() else []
-    for name in names:
-        destroy(name, report)
     with lab.lock(report):
         _clear_if_empty(lab)
-    return names
 
 
 def _lab() -> Lab:

@@ -48,9 +48,7 @@ def require() -> None:
             f"On Debian or Ubuntu: sudo apt-get install {' '.join(packages)}. Nothing was changed."
         )
     if os.geteuid() != 0:
-        raise StandfastError(
-            "lab: servers are made by root; run it with sudo. Nothing was changed."
-        )
+        raise StandfastError("lab: servers are made by root; run it with sudo. Nothing was changed.")
 
 
 def run(
