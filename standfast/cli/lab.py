@@ -12,6 +12,7 @@ import click
 from standfast.errors import StandfastError, UsageError
 from standfast.lab import nspawn
 from standfast.lab.image import RELEASES
+from standfast.lab.places import Lab
 
 EXIT_CODES = "Exit codes: 0 done; 1 failed; 3 the command line is wrong; 130 interrupted."
 
@@ -126,12 +127,13 @@ def ssh(name: str, command: tuple[str, ...]) -> None:
       standfast lab ssh web-1
       standfast lab ssh web-1 -- sudo journalctl -n 20
     """
-    server = nspawn.get(name)
-    if not os.access(server.lab.key, os.R_OK):
+    if not os.access(Lab.current().key, os.R_OK):
         become_root()
+    server = nspawn.get(name)
+    words = command[1:] if command[:1] == ("--",) else command
     argv = ["ssh", "-F", str(server.ssh_config), name]
     sys.stdout.flush()
-    os.execvp("ssh", [*argv, *(("--", *command) if command else ())])  # noqa: S606 (no shell is wanted)
+    os.execvp("ssh", [*argv, *(("--", *words) if words else ())])  # noqa: S606 (no shell is wanted)
 
 
 @lab.command(epilog=EXIT_CODES)

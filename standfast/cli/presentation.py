@@ -14,6 +14,7 @@ from standfast.engine.apply import HostResult, Outcome
 from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import StandfastError
 from standfast.operations.change import Change
+from standfast.verification.run import Verification
 
 SIGNS = {
     "create": ("+", "green"),
@@ -61,6 +62,20 @@ def print_outcome(outcome: Outcome) -> None:
         click.echo(
             f"interrupted: {left} changes are left; run apply again and it goes on from here", err=True
         )
+
+
+def print_verification(verification: Verification) -> None:
+    """Print what the assertions found: one line a server, and each one that does not hold."""
+    for server, group in groupby(sorted(verification.checks, key=lambda c: c.server), key=lambda c: c.server):
+        checks = list(group)
+        failed = [check for check in checks if check.outcome == "failed"]
+        skipped = sum(check.outcome == "skipped" for check in checks)
+        sign = click.style("✗", fg="red") if failed else click.style("✓", fg="green")
+        notes = f", {skipped} do not apply" if skipped else ""
+        click.echo(f"{sign} {server or 'all'}  {len(checks) - skipped - len(failed)} checks hold{notes}")
+        for check in failed:
+            click.echo(f"    {click.style('✗', fg='red')} {check.check}: {check.message.strip()}")
+    click.echo(click.style(f"{verification.seconds:.1f} s", dim=True), err=True)
 
 
 def progress_line(host: str, subject: str, change: Change) -> str:

@@ -11,13 +11,12 @@ from standfast.inventory.loader import Loaded
 from standfast.inventory.secrets import resolve_all
 
 
-def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaration]:
+def chosen_hosts(loaded: Loaded, limit: Collection[str] = ()) -> list[str]:
     """
-    The servers of an inventory, or those named in `limit`; each secret is fetched once.
+    Names of all servers of an inventory, or of those in `limit`.
 
     Raises:
-        UsageError: a name in `limit` is in no inventory; no host was contacted.
-        InventoryFaults: secrets that cannot be had; no host was contacted.
+        UsageError: a name in `limit` is not in the inventory; no host was contacted.
     """
     hosts = loaded.inventory.hosts
     for name in limit:
@@ -25,15 +24,26 @@ def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaratio
             close = get_close_matches(name, hosts, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"it has: {', '.join(hosts)}"
             raise UsageError(f"--limit {name}: {loaded.path} has no such host; {hint}")
-    chosen = [name for name in hosts if not limit or name in limit]
-    secrets = resolve_all(loaded, hosts=chosen)
+    return [name for name in hosts if not limit or name in limit]
+
+
+def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaration]:
+    """
+    The servers of an inventory, or those named in `limit`; each secret is fetched once.
+
+    Raises:
+        UsageError: a name in `limit` is not in the inventory; no host was contacted.
+        InventoryFaults: secrets that cannot be had; no host was contacted.
+    """
+    names = chosen_hosts(loaded, limit)
+    secrets = resolve_all(loaded, hosts=names)
     return [
         Declaration(
             name=name,
             environment=loaded.inventory.environment,
-            host=hosts[name],
+            host=loaded.inventory.hosts[name],
             root=loaded.root,
             secrets=secrets[name],
         )
-        for name in chosen
+        for name in names
     ]

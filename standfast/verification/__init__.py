@@ -1,0 +1,1 @@
+"""The assertions that ``standfast verify`` makes on live servers, derived from the inventory."""
