@@ -12,7 +12,7 @@ from standfast.errors import InventoryError
 from standfast.inventory.secrets import SecretValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Rendered:
     """A text for a file on a server."""
 
@@ -20,6 +20,9 @@ class Rendered:
     """What is written."""
     shown: str
     """The same with every secret replaced by its name, for plans and logs."""
+
+    def __repr__(self) -> str:
+        return f"Rendered({len(self.text)} characters)"
 
     @property
     def sensitive(self) -> bool:

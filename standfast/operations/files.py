@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pyinfra import host
 from pyinfra.api import StringCommand
 from pyinfra.api.exceptions import OperationValueError
-from pyinfra.api.operation import operation
 
 from standfast.errors import Refused
 from standfast.facts.files import File, RemoteFile
 from standfast.operations.change import Change, Step
 from standfast.operations.diff import unified
+from standfast.operations.named import operation
 from standfast.rendering import Rendered, plain
 
 
@@ -32,7 +32,7 @@ class Activation:
     """Shell code; when it fails, the old file is put back and it is run once more."""
 
 
-@operation()
+@operation
 def file(
     path: str,
     content: Rendered | str,
@@ -77,7 +77,7 @@ def file(
     )
 
 
-@operation()
+@operation
 def directory(
     path: str, *, mode: str = "755", owner: str = "root", group: str = "root"
 ) -> Generator[StringCommand, None, None]:
@@ -95,13 +95,14 @@ def directory(
         return
     quoted = shlex.quote(path)
     detail = "" if present is None else _rights_detail(present, mode, owner, group)
+    ownership = shlex.quote(f"{owner}:{group}")
     yield Step(
-        f"mkdir -p -- {quoted} && chown {shlex.quote(f'{owner}:{group}')} -- {quoted} && chmod {mode} -- {quoted}",
+        f"mkdir -p -- {quoted} && chown {ownership} -- {quoted} && chmod {mode} -- {quoted}",
         changes=[Change("create" if present is None else "update", f"{path}/", detail)],
     )
 
 
-@operation()
+@operation
 def absent(path: str, *, activate: Activation | None = None) -> Generator[StringCommand, None, None]:
     """
     Make sure that a file does not exist. Folders are never removed.
@@ -159,7 +160,8 @@ def _write_script(
         "set -e; trap '' HUP PIPE; umask 077",
         f"path={shlex.quote(path)}; folder={shlex.quote(folder)}",
         '( umask 022; mkdir -p -- "$folder" )',
-        f'new=$(mktemp -- "$folder"/{shlex.quote(f".{name}.XXXXXXXX")}); trap \'rm -f -- "$new" "$new.old"\' EXIT',
+        f'new=$(mktemp -- "$folder"/{shlex.quote(f".{name}.XXXXXXXX")})',
+        'trap \'rm -f -- "$new" "$new.old"\' EXIT',
         f'chown {shlex.quote(ownership)} -- "$new"; chmod {mode} -- "$new"',
         'base64 -d | gzip -d > "$new"',
         f'echo "{hashlib.sha256(content).hexdigest()}  $new" | sha256sum -c --status',

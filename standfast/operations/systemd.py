@@ -17,9 +17,7 @@ JOURNAL_LINES = 12
 
 
 @operation()
-def service(
-    unit: str, *, running: bool = True, enabled: bool = True
-) -> Generator[StringCommand, None, None]:
+def service(unit: str, *, running: bool = True, enabled: bool = True) -> Generator[StringCommand, None, None]:
     """
     Make sure that a service runs (or does not), now and after a reboot.
 

@@ -1,0 +1,95 @@
+"""Real servers for tests: one shared by the whole run, others for tests that break theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standfast.lab import nspawn
+from standfast.lab.nspawn import Server
+
+STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a real server."""
+    for item in items:
+        if Path(__file__).parent in Path(item.path).parents:
+            item.add_marker("server")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A user's infrastructure repository in a folder of its own."""
+
+    root: Path
+
+    def write(self, name: str, text: str) -> Path:
+        """Put a file into the repository."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def standfast(
+        self, *arguments: str, expect: int | None = None, timeout: float = 600, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a user would; `expect` is the exit code that must come back."""
+        done = subprocess.run(
+            [*STANDFAST, *arguments],
+            cwd=self.root,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def plan(self, environment: str = "lab", *arguments: str) -> dict[str, Any]:
+        """The plan as data; fails on errors."""
+        done = self.standfast("plan", environment, "--json", *arguments)
+        assert done.returncode in (0, 2), done.stdout + done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def targets(self, *arguments: str) -> list[str]:
+        """Targets of all planned changes on all servers."""
+        return [change["target"] for host in self.plan("lab", *arguments)["hosts"] for change in host["changes"]]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """An empty repository."""
+    return Repository(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def lab_server() -> Iterator[Callable[[str], Server]]:
+    """Starts servers by name; all are gone at the end of the run."""
+    started: list[str] = []
+
+    def up(name: str, release: str = "trixie") -> Server:
+        started.append(name)
+        return nspawn.up(name, release=release, report=lambda _: None)
+
+    yield up
+    for name in started:
+        nspawn.destroy(name)
+
+
+@pytest.fixture(scope="session")
+def server(lab_server: Callable[[str], Server]) -> Server:
+    """The server that tests share; they must leave it usable."""
+    return lab_server("test-shared")
