@@ -1,0 +1,1 @@
+"""How toybox's images are built: from Debian packages and PyPI wheels, without a registry."""
