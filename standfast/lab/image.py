@@ -28,6 +28,9 @@ PACKAGES = (
     *("less", "nano"),
 )
 
+# Without it nobody but root can ping; Debian 12 has these settings in its systemd package.
+RELEASE_PACKAGES = {"trixie": ("linux-sysctl-defaults",), "bookworm": ()}
+
 ACCOUNT = "ops"
 
 FILES: Mapping[str, str] = {
@@ -95,7 +98,7 @@ def _recipe(release: str) -> Recipe:
         release=release,
         architecture=run(["dpkg", "--print-architecture"]).stdout.strip(),
         sources=_sources(release),
-        packages=PACKAGES,
+        packages=(*PACKAGES, *RELEASE_PACKAGES[release]),
         files=tuple(FILES.items()),
         commands=COMMANDS,
     )
@@ -159,8 +162,7 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> list[str]:
 
     If standfast is killed, the kernel kills the build, and its mounts go with it.
     """
-    alone = ["setpriv", "--pdeathsig", "KILL"]
-    alone += ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return [
         *alone,
         "mmdebstrap",

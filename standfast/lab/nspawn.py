@@ -175,6 +175,9 @@ def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
             server = _make(lab, name, release, base, report)
             report(f"{name}: booting at {server.address}")
             _boot(server)
+        except OSError as error:
+            _remove(lab, name)
+            raise StandfastError(f"lab: {name}: {error}. Nothing of it is left.") from error
         except BaseException:
             _remove(lab, name)
             raise
@@ -307,7 +310,7 @@ def _load(lab: Lab, name: str) -> Server | None:
         return None
     try:
         facts = json.loads((folder / "server.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         facts = {"release": "", "image": "", "host": 0, "address": "", "address6": ""}
     return Server(lab=lab, name=name, **{**facts, "image": Path(facts["image"])})
 
@@ -459,6 +462,10 @@ def _stop(server: Server) -> None:
         network.remove_link(server.link)
     for group in _control_groups(server):
         _remove_control_group(Path(group))
+    for kind in ("propagate", "unix-export"):
+        # Empty folders of systemd-nspawn's, which it leaves when it is killed.
+        with suppress(OSError):
+            (Path("/run/systemd/nspawn") / kind / server.machine).rmdir()
 
 
 def _remove_control_group(group: Path) -> None:
@@ -486,7 +493,10 @@ def _remove(lab: Lab, name: str) -> None:
         return
     _stop(server)
     disk.keep_packages(lab, server.folder / "disk")
-    shutil.rmtree(server.folder)
+    try:
+        shutil.rmtree(server.folder)
+    except OSError as error:
+        raise StandfastError(f"lab: {name} is off, but its folder does not go: {error}") from error
     with lab.lock():
         access.write(lab, servers())
         _clear_if_empty(lab)

@@ -65,17 +65,17 @@ def end(folder: Path) -> None:
     Raises:
         StandfastError: some processes are still there after 10 s (stuck in the kernel).
     """
-    for pid in supervisors(folder):
-        send(pid, signal.SIGKILL, folder)
-    # The leader takes everything inside along; systemd-nspawn then clears up behind itself.
+    keepers = supervisors(folder)
+    for pid in keepers:
+        send(pid, signal.SIGSTOP, folder)  # no reboot may start in the middle of this
     inner = leader(folder)
     if inner is not None:
+        # The leader takes everything inside along; systemd-nspawn then clears up behind itself.
         send(inner, signal.SIGKILL, folder)
-    if wait_until(lambda: not of(folder), 3):
-        return
+        wait_until(lambda: not of(folder) - keepers, 3)
     for pid in of(folder):
         send(pid, signal.SIGKILL, folder)
-    if not wait_until(lambda: not of(folder), 7):
+    if not wait_until(lambda: not of(folder), 10):
         left = ", ".join(str(pid) for pid in sorted(of(folder)))
         raise StandfastError(f"lab: {folder}: these processes do not end: {left}. Try again.")
 

@@ -58,13 +58,14 @@ def run(
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run a program of this machine and return its output as text.
+    Run a program of this machine and return its output as text; it ends when this process does.
 
     Raises:
         StandfastError: with check, the program failed; the message has its last words.
     """
     done = subprocess.run(
-        argv,
+        # A program that outlives a killed standfast would write into what destroy removes.
+        ["setpriv", "--pdeathsig", "KILL", *argv],
         check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
