@@ -15,10 +15,19 @@ INTERRUPTED = 130
 @click.command()
 @options.selection
 @options.yes
-def apply(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool, yes: bool) -> None:
+@click.option("--no-verify", is_flag=True, help="Do not run the assertions of `standfast verify` afterwards.")
+def apply(
+    environment: str,
+    limit: tuple[str, ...],
+    only: tuple[str, ...],
+    as_json: bool,
+    yes: bool,
+    no_verify: bool,
+) -> None:
     """Make the servers of ENV what the inventory declares; show the plan and ask first.
 
-    Exactly the commands of the plan are executed. Volumes, databases and backups are never removed.
+    Exactly the commands of the plan are executed; then a second plan must be empty, and the assertions
+    of `standfast verify` must hold. Volumes, databases and backups are never removed.
     When it is interrupted or fails half-way, run it again: it goes on from there.
 
     \b
@@ -33,9 +42,17 @@ def apply(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_js
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
-    from standfast.cli.presentation import print_errors, print_json, print_outcome, print_plan, progress_line
+    from standfast.cli.presentation import (
+        print_errors,
+        print_json,
+        print_outcome,
+        print_plan,
+        print_verification,
+        progress_line,
+    )
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine.apply import apply as execute
+    from standfast.verification.run import verify
 
     with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
         planned = servers.plan(only)
@@ -53,10 +70,19 @@ def apply(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_js
                 "stopping after the running operation; Ctrl-C again leaves at once"
             ),
         )
+        changed = [host.name for host in outcome.hosts if host.done and not host.error]
+        verification = None
+        if changed and not (only or no_verify or outcome.interrupted):
+            waiting.step(f"verifying {', '.join(changed)}")
+            verification = verify(servers.loaded, changed)
     if as_json:
-        print_json(outcome.as_json())
+        print_json(outcome.as_json() | {"verification": verification and verification.as_json()})
     else:
         print_outcome(outcome)
+        if verification:
+            print_verification(verification)
     errors = {host.name: host.error for host in outcome.hosts if host.error}
     print_errors(errors)
+    if not errors and verification and verification.failed():
+        raise click.exceptions.Exit(1)
     exit_with(errors, otherwise=INTERRUPTED if outcome.interrupted else 0)

@@ -74,7 +74,8 @@ def print_verification(verification: Verification) -> None:
         notes = f", {skipped} do not apply" if skipped else ""
         click.echo(f"{sign} {server or 'all'}  {len(checks) - skipped - len(failed)} checks hold{notes}")
         for check in failed:
-            click.echo(f"    {click.style('✗', fg='red')} {check.check}: {check.message.strip()}")
+            reason = check.message.strip().splitlines()[0] if check.message.strip() else "no reason given"
+            click.echo(f"    {click.style('✗', fg='red')} {check.check}: {reason}")
     click.echo(click.style(f"{verification.seconds:.1f} s", dim=True), err=True)
 
 

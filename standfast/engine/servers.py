@@ -29,6 +29,7 @@ class Servers:
         + declarations: the servers to work on
         """
         deploys.use_repository(loaded.root)
+        self.loaded = loaded
         self.environment = loaded.inventory.environment.value
         self.declarations = list(declarations)
         self.failures: dict[str, Exception] = {}

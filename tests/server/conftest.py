@@ -40,7 +40,11 @@ class Repository:
         return path
 
     def standfast(
-        self, *arguments: str, expect: int | None = None, timeout: float = 600, env: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        expect: int | None = None,
+        timeout: float = 600,
+        env: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line as a user would; `expect` is the exit code that must come back."""
         done = subprocess.run(
@@ -66,7 +70,9 @@ class Repository:
 
     def targets(self, *arguments: str) -> list[str]:
         """Targets of all planned changes on all servers."""
-        return [change["target"] for host in self.plan("lab", *arguments)["hosts"] for change in host["changes"]]
+        return [
+            change["target"] for host in self.plan("lab", *arguments)["hosts"] for change in host["changes"]
+        ]
 
 
 @pytest.fixture
