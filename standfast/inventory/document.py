@@ -10,15 +10,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import yaml
 
+from standfast.inventory import syntax
 from standfast.inventory.faults import Fault, InventoryFaults, Where, dotted, printable
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 50
+
+# What is left of YAML: text, numbers, true, false, nothing, lists and mappings.
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
@@ -43,7 +47,7 @@ class Document:
     """
 
     file: str
-    data: Any = None
+    data: Plain = None
     values: dict[Where, Position] = field(default_factory=dict)
     keys: dict[Where, Position] = field(default_factory=dict)
     ambiguous: dict[Where, str] = field(default_factory=dict)
@@ -67,6 +71,18 @@ class Document:
         return self.values.get((), Position(1, 1))
 
 
+def value_at(data: Plain, where: Where) -> Plain:
+    """The value at a place of plain data; None when there is none."""
+    for step in where:
+        if isinstance(data, dict) and isinstance(step, str):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return None
+    return data
+
+
 def read(path: Path, *, file: str) -> Document:
     """
     Read a YAML file; ``file`` is how messages call it.
@@ -74,27 +90,31 @@ def read(path: Path, *, file: str) -> Document:
     Raises:
         InventoryFaults: the file cannot be read or is not YAML. Lesser faults are in the result.
     """
-    text = _text(path, file)
-    loader = _Loader(text)
+    node, tags = _composed(_text(path, file), file)
+    document = Document(file)
+    document.data = _Builder(document, tags).build(node, ())
+    return document
+
+
+def _composed(text: str, file: str) -> tuple[yaml.Node, dict[int, str]]:
+    """The YAML nodes of a text, and the tags that were written in it."""
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise InventoryFaults([_syntax_fault(error, file)]) from None
+        fault = syntax.fault(error, text, file)
     except yaml.reader.ReaderError as error:
         line, column = _line_column(text, int(error.position))
-        message = f"expected printable text, not the control character {error.character!r}"
-        raise InventoryFaults([Fault(file, line, column, "", message)]) from None
+        shown = printable(text[int(error.position)])
+        fault = Fault(file, line, column, "", f"expected printable text, not the control character {shown}")
     except RecursionError:
-        message = f"expected at most {MAX_DEPTH} levels, not a file nested deeper than that"
-        raise InventoryFaults([Fault(file, 1, 1, "", message)]) from None
-    finally:
-        loader.dispose()
-    document = Document(file)
-    if node is None:
+        fault = Fault(file, 1, 1, "", f"expected at most {MAX_DEPTH} levels, not a file nested much deeper")
+    else:
+        if node is not None and node.tag != f"{_TAG}null":
+            return node, loader.tags
         message = "expected an inventory, not an empty file; `standfast init` writes an example"
-        raise InventoryFaults([Fault(file, 1, 1, "", message)])
-    document.data = _Builder(document, loader.tags).build(node, ())
-    return document
+        fault = Fault(file, 1, 1, "", message)
+    raise InventoryFaults([fault])
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,8 +124,9 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self.tags: dict[int, str] = {}
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        tag = getattr(self.peek_event(), "tag", None)
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML leaves it out
+        tag = getattr(event, "tag", None)
         node = super().compose_node(parent, index)
         if tag not in (None, "!") and node is not None:
             self.tags[id(node)] = str(tag)
@@ -121,7 +142,7 @@ class _Builder:
         self.count = 0
         self.open: set[int] = set()
 
-    def build(self, node: yaml.Node, where: Where) -> Any:
+    def build(self, node: yaml.Node, where: Where) -> Plain:
         self._limit(node, where)
         self.document.values[where] = _position(node)
         if id(node) in self.tags:
@@ -151,8 +172,8 @@ class _Builder:
             line, column = _position(node)
             raise InventoryFaults([Fault(self.document.file, line, column, "", message)])
 
-    def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Plain]:
+        result: dict[str, Plain] = {}
         merged: list[yaml.Node] = []
         for key, value in node.value:
             if key.tag == f"{_TAG}merge":
@@ -175,7 +196,7 @@ class _Builder:
             self._merge(value, where, result)
         return result
 
-    def _merge(self, node: yaml.Node, where: Where, result: dict[str, Any]) -> None:
+    def _merge(self, node: yaml.Node, where: Where, result: dict[str, Plain]) -> None:
         """``<<``: settings of another mapping, where this one does not have them itself."""
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for part in parts:
@@ -206,12 +227,10 @@ class _Builder:
             return str(node.value)
         line, column = _position(node)
         message = "expected a name, not a list, a mapping or a tag in its place"
-        self.document.faults.append(
-            Fault(self.document.file, line, column, dotted(where), message)
-        )
+        self.document.faults.append(Fault(self.document.file, line, column, dotted(where), message))
         return None
 
-    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Plain:
         text = str(node.value)
         if node.style is not None:
             return text
@@ -283,23 +302,5 @@ def _decoded(content: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
         line, column = _line_column(before, len(before))
-        message = (
-            f"expected text in UTF-8, not the byte 0x{content[error.start]:02x}; "
-            "save the file as UTF-8"
-        )
+        message = f"expected text in UTF-8, not the byte 0x{content[error.start]:02x}; save the file as UTF-8"
         raise InventoryFaults([Fault(file, line, column, "", message)]) from None
-
-
-def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    problem = error.problem or "not valid YAML"
-    if "'\\t'" in problem:
-        message = "expected spaces, not a tab: YAML is indented with spaces only"
-    elif problem == "but found another document":
-        message = "expected one inventory in the file, not a second one after `---`"
-    else:
-        context = f" {error.context}" if error.context else ""
-        since = f" (begun in line {error.context_mark.line + 1})" if error.context_mark else ""
-        message = f"expected YAML: {problem}{context}{since}"
-    return Fault(file, line, column, "", message)

@@ -11,7 +11,7 @@ from standfast.errors import InventoryError
 from standfast.inventory import document as documents
 from standfast.inventory.checks import check
 from standfast.inventory.document import Document
-from standfast.inventory.faults import Fault, InventoryFaults, Where
+from standfast.inventory.faults import Fault, InventoryFaults, Where, folder_on_screen, on_screen
 from standfast.inventory.schema import Inventory
 from standfast.inventory.validation import validate
 
@@ -56,14 +56,14 @@ def find(environment_or_path: str, *, cwd: Path) -> Path:
         if len(found) > 1:
             raise InventoryError(
                 f"expected one inventory for `{environment_or_path}`, not two: "
-                f"{_shown(found[0])} and {_shown(found[1])}; remove one of them"
+                f"{on_screen(found[0])} and {on_screen(found[1])}; remove one of them"
             )
         if found:
             return found[0]
     elif path.is_file():
         return path
     elif path.is_dir():
-        raise InventoryError(f"{_shown(path)}: expected an inventory file, not a folder")
+        raise InventoryError(f"{on_screen(path)}: expected an inventory file, not a folder")
     raise InventoryError(_not_found(environment_or_path, path if looks_like_path else None, cwd))
 
 
@@ -76,33 +76,26 @@ def load(path: Path) -> Loaded:
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the repository
     root = path.parent.parent if path.parent.name == FOLDER else path.parent
-    document = documents.read(path, file=_shown(path))
+    document = documents.read(path, file=on_screen(path))
     result = validate(document, root=root)
     faults = [*document.faults, *result.faults]
     if result.inventory is not None:
         for finding in check(result.inventory, root=root):
             where = result.original(finding.where)
-            faults.append(document.fault(where, finding.message, at_key=finding.at_key))
+            if where is not None and all(result.original(place) is not None for place in finding.given):
+                faults.append(document.fault(where, finding.message, at_key=finding.at_key))
     if faults or result.inventory is None:
         raise InventoryFaults(faults)
     return Loaded(result.inventory, path, root, document)
 
 
-def _shown(path: Path) -> str:
-    """A path as the user would type it here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def _not_found(asked: str, path: Path | None, cwd: Path) -> str:
     folder = cwd / FOLDER
     existing = sorted(p for p in folder.glob("*") if p.suffix in SUFFIXES and p.is_file())
-    wanted = _shown(path) if path else f"{FOLDER}/{asked}.yml"
+    wanted = on_screen(path) if path else f"{FOLDER}/{asked}.yml"
     message = f"{wanted}: expected an inventory, but there is no such file"
     if not existing:
-        where = "this folder" if cwd == Path.cwd() else _shown(cwd)
+        where = folder_on_screen(cwd)
         return f"{message}; {where} has no inventories ({FOLDER}/*.yml); `standfast init` writes one"
     names = [p.stem for p in existing]
     close = difflib.get_close_matches(Path(asked).stem, names, n=1)

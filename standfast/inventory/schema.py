@@ -2,7 +2,7 @@
 What users write in an inventory: the one source of validation, of the JSON Schema for editors, of
 the example that ``standfast init`` writes and of the reference page.
 
-Every field has a description and, where a value is not obvious, an example.
+Every field has a description and an example; every type says in words what it accepts.
 """
 
 from __future__ import annotations
@@ -10,9 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 
 
 @dataclass(frozen=True)
@@ -22,13 +31,132 @@ class Expected:
     words: str
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)]
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
-VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*$", max_length=32)]
-PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Source = Literal["any"] | IPv4Network | IPv6Network
+def _on_this_machine(path: str, info: ValidationInfo) -> str:
+    """A file of the user's machine: ``~`` is the home folder, the rest is relative to the repository."""
+    expanded = Path(path).expanduser()
+    root = (info.context or {}).get("root")
+    return str(root / expanded if root else expanded)
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63),
+    Expected("a name of lower-case letters, digits, `-` and `_`, at most 63"),
+]
+HostName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63),
+    Expected("a host name of lower-case letters, digits and `-`, at most 63"),
+]
+VolumeName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"),
+    Expected("a volume name of letters, digits, `_`, `.` and `-`, at least 2"),
+]
+UserName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*$", max_length=32),
+    Expected("an account name of lower-case letters, digits, `_` and `-`, at most 32"),
+]
+GroupName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*$", max_length=32),
+    Expected("a group name of lower-case letters, digits, `_` and `-`, at most 32"),
+]
+PackageName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$"),
+    Expected("the name of a Debian package"),
+]
+SecretName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=63),
+    Expected("a name for templates: lower-case letters, digits and `_`, a letter first"),
+]
+EnvironmentVariable = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+    Expected("the name of an environment variable"),
+]
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*$"),
+    Expected("a host name or an address (the account belongs into `ssh.user`, the port into `ssh.port`)"),
+]
+Port = Annotated[int, Field(ge=1, le=65535), Expected("a port, 1 to 65535")]
+PortRange = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]+-[0-9]+$"), Expected("a range such as `8000-8010`")
+]
+Source = Annotated[
+    Literal["any"] | IPv4Network | IPv6Network,
+    Expected("`any`, or an IPv4 or IPv6 address or network such as `203.0.113.0/24`"),
+]
+TimeOfDay = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Expected("a time of day, `00:00` to `23:59`"),
+]
+TimeZone = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$"),
+    Expected("a time zone such as `Asia/Tokyo` or `Etc/UTC`"),
+]
+PublicKey = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    Expected("an SSH public key, or the path of a file with such keys"),
+]
+OwnFile = Annotated[str, StringConstraints(min_length=1), Expected("the path of a file in your repository")]
+LocalFile = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(_on_this_machine),
+    Expected("the path of a file on your machine"),
+]
+ServerPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^/[^\x00-\x20]*$"),
+    Expected("an absolute path on the server, without spaces"),
+]
+FileName = Annotated[
+    str,
+    StringConstraints(pattern=r"^\.?[A-Za-z0-9_][A-Za-z0-9_.-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"),
+    Expected("a relative file name without `..` and spaces"),
+]
+ImageName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-zA-Z0-9_./:@-]*$"),
+    Expected("an image name such as `toybox/web:1`"),
+]
+Url = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^\s]+$"),
+    Expected("a URL that begins with `http://` or `https://`"),
+]
+Upstream = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9.:\[\]-]+:[0-9]+$"),
+    Expected("an address with its port, such as `127.0.0.1:8000`"),
+]
+SiteName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s{},\"`#]+$"),
+    Expected("a host name or an address, such as `toybox.example.com` or `:80`"),
+]
+LogSize = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]*[kmg]$"),
+    Expected("a size such as `500k`, `10m` or `1g`"),
+]
+Seconds = Annotated[int, Field(ge=1, le=3600), Expected("a number of seconds, 1 to 3600")]
+LogFiles = Annotated[int, Field(ge=1, le=1000), Expected("a number of files, 1 to 1000")]
+SshdSetting = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*$"),
+    Expected("the name of a setting of sshd_config(5), such as `MaxAuthTries`"),
+]
+OneLine = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$"), Expected("text on one line")]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"), Expected("an e-mail address")]
 
 
 class Part(BaseModel):
@@ -49,207 +177,224 @@ class Environment(StrEnum):
 class Secret(Part):
     """Where a secret comes from; its value never stands in an inventory."""
 
-    env: str | None = None
+    env: EnvironmentVariable | None = Field(default=None, examples=["TOYBOX_DATABASE_PASSWORD"])
     """Name of an environment variable on the machine that runs standfast."""
-    file: str | None = None
-    """Path of a file that holds the secret; one trailing newline is dropped."""
-    command: str | None = None
-    """Command whose standard output is the secret, for example `pass show toybox/db`."""
+    file: LocalFile | None = Field(default=None, examples=["~/.config/toybox/database-password"])
+    """Path of a file that holds the secret and that only you can read; one trailing newline is dropped."""
+    command: OneLine | None = Field(default=None, examples=["pass show toybox/database"])
+    """Command whose standard output is the secret; it runs once, in your repository, for at most 60 s."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Secret:
-        if sum(value is not None for value in (self.env, self.file, self.command)) != 1:
-            raise ValueError("expected exactly one of `env`, `file` and `command`")
+        given = [name for name in ("env", "file", "command") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = f"{' and '.join(f'`{name}`' for name in given)} are" if given else "none is"
+            raise ValueError(f"expected exactly one of `env`, `file` and `command`, but {found} there")
         return self
 
 
 class Ssh(Part):
     """How standfast reaches the server."""
 
-    user: UserName | None = None
-    """Account to log in as; it needs `sudo` without a password. Default: as in `config`, else your own name."""
-    port: Port | None = None
+    user: UserName | None = Field(default=None, examples=["ops"])
+    """
+    Account to log in as; it needs `sudo` without a password, or is `root`.
+    Default: as in `config`, else your own name.
+    """
+    port: Port | None = Field(default=None, examples=[2222])
     """Port of the SSH server. Default: as in `config`, else 22."""
-    key: str | None = None
+    key: LocalFile | None = Field(default=None, examples=["~/.ssh/id_ed25519"])
     """Private key file. Default: as in `config`, else your agent and your usual keys."""
-    config: str | None = None
+    config: LocalFile | None = Field(default=None, examples=["~/.ssh/config"])
     """OpenSSH client configuration in which `address` is looked up. Default: `~/.ssh/config`."""
-    known_hosts: str | None = None
+    known_hosts: LocalFile | None = Field(default=None, examples=["files/known_hosts"])
     """File with the host keys that are trusted. Default: as in `config`, else `~/.ssh/known_hosts`."""
 
 
 class SshServer(Part):
     """What the SSH server on the host allows."""
 
-    password_login: bool = False
+    password_login: bool = Field(default=False, examples=[False])
     """Whether a password is enough to log in."""
-    root_login: bool = False
+    root_login: bool = Field(default=False, examples=[False])
     """Whether root may log in (by key only)."""
-    settings: dict[str, str] = {}
-    """Further sshd settings, for example `MaxAuthTries: "3"`."""
+    settings: dict[SshdSetting, OneLine] = Field(default={}, examples=[{"MaxAuthTries": "3"}])
+    """Further settings of sshd_config(5), each value in quotes."""
 
 
 class User(Part):
     """An account for a person on the server."""
 
-    keys: list[str] = []
-    """SSH public keys, or paths of files that hold one key a line."""
-    sudo: bool = False
+    keys: list[PublicKey] = Field(default=[], examples=[["files/keys/hanako.pub"]])
+    """SSH public keys, or paths of files in your repository that hold one key a line."""
+    sudo: bool = Field(default=False, examples=[True])
     """Whether the account may become root without a password."""
-    groups: list[UserName] = []
-    """Further groups. Membership in `docker` equals root."""
-    shell: str = "/bin/bash"
+    groups: list[GroupName] = Field(default=[], examples=[["adm"]])
+    """Further groups, which must exist on the server. Membership in `docker` equals root."""
+    shell: ServerPath = Field(default="/bin/bash", examples=["/bin/bash"])
     """Login shell."""
 
 
 class Upgrades(Part):
     """Unattended security upgrades."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, examples=[True])
     """Whether security updates are installed every day."""
-    reboot_at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
-    """Time of day, `HH:MM`, at which the server may reboot when an update asks for it. Default: never."""
+    reboot_at: TimeOfDay | None = Field(default=None, examples=["04:30"])
+    """Time of day at which the server may reboot when an update asks for it. Default: never."""
 
 
 class SshRule(Part):
     """Who may open an SSH connection; this rule always comes first and cannot be left out."""
 
-    sources: list[Source] = Field(default=["any"], alias="from", min_length=1)
-    """Networks that may connect, or `any`."""
+    sources: list[Source] = Field(
+        default=["any"], alias="from", min_length=1, examples=[["203.0.113.0/24", "2001:db8::/32"]]
+    )
+    """Addresses and networks that may connect, or `any`."""
 
 
 class AllowRule(Part):
     """One opening in the firewall, for services on the host and for published container ports alike."""
 
-    port: Port | Annotated[str, StringConstraints(pattern=r"^[0-9]+-[0-9]+$")]
+    port: Port | PortRange = Field(examples=[443])
     """Port, or a range such as `8000-8010`."""
-    protocol: list[Literal["tcp", "udp"]] = ["tcp"]
+    protocol: list[Literal["tcp", "udp"]] = Field(default=["tcp"], min_length=1, examples=[["tcp", "udp"]])
     """One or both of `tcp` and `udp`."""
-    sources: list[Source] = Field(default=["any"], alias="from", min_length=1)
-    """Networks that may connect, or `any`."""
+    sources: list[Source] = Field(default=["any"], alias="from", min_length=1, examples=[["any"]])
+    """Addresses and networks that may connect, or `any`."""
 
 
 class Firewall(Part):
     """What may reach this server; everything else is dropped."""
 
-    ssh: SshRule = SshRule()
-    """Always the first rule."""
-    allow: list[AllowRule] = []
+    ssh: SshRule = Field(default=SshRule(), examples=[{"from": ["any"]}])
+    """Who may open an SSH connection; always the first rule."""
+    allow: list[AllowRule] = Field(
+        default=[], examples=[[{"port": 80}, {"port": 443, "protocol": ["tcp", "udp"]}]]
+    )
     """Openings, in order."""
 
 
 class Volume(Part):
     """A named Docker volume; standfast creates it and never removes it."""
 
-    labels: dict[str, str] = {}
+    labels: dict[OneLine, str] = Field(default={}, examples=[{"team": "toybox"}])
     """Labels, given when the volume is created."""
 
 
 class Docker(Part):
     """The Docker engine (Debian's `docker.io`) and its volumes."""
 
-    volumes: dict[VolumeName, Volume] = {}
-    """Named volumes. Compose files use them with `external: true`."""
-    log_max_size: Annotated[str, StringConstraints(pattern=r"^[0-9]+[kmg]$")] = "10m"
+    volumes: dict[VolumeName, Volume] = Field(
+        default={}, examples=[{"toybox_pgdata": {}, "toybox_media": {}}]
+    )
+    """Named volumes, created and never removed. Compose files use them with `external: true`."""
+    log_max_size: LogSize = Field(default="10m", examples=["10m"])
     """Size at which a container's log file is rotated."""
-    log_max_files: Annotated[int, Field(ge=1)] = 5
+    log_max_files: LogFiles = Field(default=5, examples=[5])
     """Number of log files that are kept for a container."""
 
 
 class App(Part):
     """An application: a Compose file of yours and what belongs to it."""
 
-    compose: str
+    compose: OwnFile = Field(examples=["files/toybox/compose.yml"])
     """Your Compose file; a Jinja2 template when its name ends in `.j2`."""
-    env: str | None = None
-    """Template of the environment file that is put beside the Compose file as `.env`, readable by root only."""
-    files: dict[str, str] = {}
+    env: OwnFile | None = Field(default=None, examples=["files/toybox/env.j2"])
+    """Template of the environment file put beside the Compose file as `.env`, readable by root only."""
+    files: dict[FileName, OwnFile] = Field(
+        default={}, examples=[{"postgresql.conf": "files/toybox/postgresql.conf"}]
+    )
     """Further files beside the Compose file: name there, your file (a template when it ends in `.j2`)."""
-    images: dict[str, str] = {}
+    images: dict[ImageName, OwnFile] = Field(default={}, examples=[{"toybox/web:1": "images/toybox-web.tar"}])
     """Images that come from a `docker save` archive instead of a registry: image name, archive file."""
-    secrets: dict[Name, Secret] = {}
+    secrets: dict[SecretName, Secret] = Field(
+        default={}, examples=[{"database_password": {"env": "TOYBOX_DATABASE_PASSWORD"}}]
+    )
     """Secrets for the templates of this application: `{{ secrets.NAME }}`."""
-    health: str | None = None
-    """URL that answers with status 200 on the server when the application works, for example `http://127.0.0.1:8000/healthz`."""
-    start_timeout: Annotated[int, Field(ge=1, le=3600)] = 120
+    health: Url | None = Field(default=None, examples=["http://127.0.0.1:8000/healthz"])
+    """URL that answers with status 200 on the server when the application works."""
+    start_timeout: Seconds = Field(default=120, examples=[120])
     """Seconds that the services may take to become healthy."""
 
 
 class Site(Part):
     """A web site that Caddy serves."""
 
-    proxy: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9.:\[\]-]+:[0-9]+$")] | None = None
-    """Address of the application, for example `127.0.0.1:8000`."""
-    root: str | None = None
-    """Folder on the server with static files."""
-    tls: Literal["automatic", "internal", "off"] = "automatic"
+    proxy: Upstream | None = Field(default=None, examples=["127.0.0.1:8000"])
+    """Address of the application that answers. Either this or `root`."""
+    root: ServerPath | None = Field(default=None, examples=["/srv/www"])
+    """Folder on the server with static files. Either this or `proxy`."""
+    tls: Literal["automatic", "internal", "off"] = Field(default="automatic", examples=["automatic"])
     """`automatic`: a public certificate; `internal`: Caddy's own authority; `off`: plain HTTP."""
-    directives: str = ""
+    directives: str = Field(default="", examples=["encode zstd gzip"])
     """Further Caddyfile lines for this site."""
 
     @model_validator(mode="after")
     def _proxy_or_root(self) -> Site:
         if (self.proxy is None) == (self.root is None):
-            raise ValueError("expected exactly one of `proxy` and `root`")
+            found = "neither is" if self.proxy is None else "both are"
+            raise ValueError(f"expected exactly one of `proxy` and `root`, but {found} there")
         return self
 
 
 class Caddy(Part):
     """The Caddy web server (Debian's package)."""
 
-    sites: dict[str, Site] = {}
-    """Host name (or address), and what is served there."""
-    caddyfile: str | None = None
-    """Your own Caddyfile (a template when it ends in `.j2`), instead of `sites`."""
-    email: str | None = None
+    sites: dict[SiteName, Site] = Field(
+        default={}, examples=[{"toybox.example.com": {"proxy": "127.0.0.1:8000"}}]
+    )
+    """Web sites: host name (or address), and what is served there. Either this or `caddyfile`."""
+    caddyfile: OwnFile | None = Field(default=None, examples=["files/Caddyfile.j2"])
+    """Your own Caddyfile (a template when it ends in `.j2`). Either this or `sites`."""
+    email: Email | None = Field(default=None, examples=["ops@example.com"])
     """Address for the certificate authority's notices."""
 
     @model_validator(mode="after")
     def _sites_or_file(self) -> Caddy:
         if bool(self.sites) == (self.caddyfile is not None):
-            raise ValueError("expected exactly one of `sites` and `caddyfile`")
+            found = "both are" if self.sites else "neither is"
+            raise ValueError(f"expected exactly one of `sites` and `caddyfile`, but {found} there")
         return self
 
 
 class Host(Part):
     """One server: its full declared state."""
 
-    address: Annotated[str, StringConstraints(min_length=1)]
+    address: Address = Field(examples=["203.0.113.10"])
     """Host name, address, or an alias of your SSH configuration."""
-    ssh: Ssh = Ssh()
+    ssh: Ssh = Field(default=Ssh(), examples=[{"user": "ops"}])
     """How standfast reaches the server."""
-    hostname: HostName | None = None
+    hostname: HostName | None = Field(default=None, examples=["web-1"])
     """The server's own name. Default: the name of this entry."""
-    timezone: str = "Etc/UTC"
-    """Time zone; the schedules below are in it. For example `Asia/Tokyo`."""
-    packages: list[PackageName] = []
+    timezone: TimeZone = Field(default="Etc/UTC", examples=["Asia/Tokyo"])
+    """Time zone of the server; times in this inventory are in it."""
+    packages: list[PackageName] = Field(default=[], examples=[["curl", "htop"]])
     """Further Debian packages."""
-    users: dict[UserName, User] = {}
+    users: dict[UserName, User] = Field(
+        default={}, examples=[{"hanako": {"keys": ["files/keys/hanako.pub"], "sudo": True}}]
+    )
     """Accounts for people."""
-    upgrades: Upgrades = Upgrades()
+    upgrades: Upgrades = Field(default=Upgrades(), examples=[{"reboot_at": "04:30"}])
     """Unattended security upgrades."""
-    ssh_server: SshServer = SshServer()
+    ssh_server: SshServer = Field(default=SshServer(), examples=[{"password_login": False}])
     """What the SSH server on the host allows."""
-    firewall: Firewall = Firewall()
-    """What may reach this server."""
-    docker: Docker | None = None
+    firewall: Firewall = Field(default=Firewall(), examples=[{"allow": [{"port": 80}, {"port": 443}]}])
+    """What may reach this server; everything else is dropped."""
+    docker: Docker | None = Field(default=None, examples=[{"volumes": {"toybox_pgdata": {}}}])
     """The Docker engine and its volumes. Left out: standfast does not install Docker."""
-    apps: dict[Name, App] = {}
+    apps: dict[Name, App] = Field(default={}, examples=[{"toybox": {"compose": "files/toybox/compose.yml"}}])
     """Applications, each one Compose project."""
-    caddy: Caddy | None = None
+    caddy: Caddy | None = Field(
+        default=None, examples=[{"sites": {"toybox.example.com": {"proxy": "127.0.0.1:8000"}}}]
+    )
     """The web server. Left out: standfast does not install Caddy."""
-
-    @model_validator(mode="after")
-    def _apps_need_docker(self) -> Host:
-        if self.apps and self.docker is None:
-            raise ValueError("`apps` need `docker`: add `docker: {}` and the volumes of your Compose files")
-        return self
 
 
 class Inventory(Part):
     """The servers of one environment."""
 
-    environment: Environment
+    environment: Environment = Field(examples=["production"])
     """How precious this environment is: `production`, `staging`, `development` or `lab`."""
-    hosts: dict[HostName, Host] = Field(min_length=1)
+    hosts: dict[HostName, Host] = Field(min_length=1, examples=[{"web-1": {"address": "203.0.113.10"}}])
     """The servers, by name."""

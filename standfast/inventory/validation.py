@@ -1,26 +1,32 @@
 """
-Hold a document against the schema and say in plain words what is wrong.
+Hold a document against the schema.
 
-pydantic stops at the first level of faults: what looks at several settings at once does not run
-when one of them is wrong. So faulty values are taken out and the rest is validated again, until
-nothing new is found; that way one run shows everything.
+pydantic skips what looks at several settings at once when one of them is wrong. So faulty values
+are taken out, missing ones are filled in, and the rest is validated again until nothing new is
+found; that way one run shows everything.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from standfast.inventory import shape
-from standfast.inventory.document import Document
-from standfast.inventory.faults import Fault, Where, printable
-from standfast.inventory.schema import Inventory, Secret
+from standfast.inventory import shape, wording
+from standfast.inventory.document import Document, Plain, value_at
+from standfast.inventory.faults import Fault, Where
+from standfast.inventory.schema import Inventory
+
+# For a required setting that is missing or wrong, so that the rest can be looked at.
+STAND_INS: dict[str, Plain] = {
+    "environment": "lab",
+    "address": "stand-in.invalid",
+    "compose": "stand-in.yml",
+    "port": 1,
+}
 
 
 @dataclass
@@ -28,57 +34,64 @@ class Result:
     """
     The outcome of validation.
 
-    ``inventory`` lacks what was faulty, and is None when too little is left. ``original`` leads from
-    a place in it to the place in the document.
+    ``inventory`` lacks what was faulty, and is None when too little is left.
     """
 
     inventory: Inventory | None
     faults: list[Fault]
+    bad: set[Where]
     origin: dict[Where, Where] = field(default_factory=dict)
 
-    def original(self, where: Where) -> Where:
-        """Where in the document a place of ``inventory`` comes from."""
-        for length in range(len(where), 0, -1):
+    def original(self, where: Where) -> Where | None:
+        """The place in the document of a place in ``inventory``; None for a part that was faulty."""
+        for length in range(len(where), -1, -1):
             if where[:length] in self.origin:
-                return (*self.origin[where[:length]], *where[length:])
-        return where
+                place = (*self.origin[where[:length]], *where[length:])
+                return None if any(place[: len(bad)] == bad for bad in self.bad) else place
+        return None
 
 
 def validate(document: Document, *, root: Path) -> Result:
     """Validate a document; files of the user's machine are relative to ``root``."""
-    faults = list(_ambiguous_faults(document)) + list(_empty_faults(document))
-    bad = document.broken | {where for where, _ in faults}
-    found = [document.fault(where, message) for where, message in faults]
+    bad = set(document.broken)
+    faults = []
+    for where, message in [*_ambiguous(document), *_empty(document)]:
+        faults.append(document.fault(where, message))
+        bad.add(where)
+    missing: set[Where] = set()
     removed: set[Where] = set()
-    while () not in removed:
-        data, origin = _without(document.data, removed)
+    while True:
+        data, origin = _repaired(document.data, removed, missing)
         try:
-            inventory = Inventory.model_validate_json(
-                json.dumps(data), strict=True, context={"root": root}
-            )
+            inventory = Inventory.model_validate_json(json.dumps(data), strict=True, context={"root": root})
         except ValidationError as error:
-            errors = _Errors(document, error, origin, bad, removed)
-            found.extend(errors.faults())
-            more = errors.to_remove() | bad
+            complaints = _complaints(error, origin)
+            faults.extend(_Reporter(document, complaints, bad, removed).faults())
         else:
-            more = set(bad)
-            if more <= removed:
-                return Result(inventory, found, origin)
-        if more <= removed:
-            break
-        removed |= more
-    return Result(None, found)
+            complaints = []
+            if bad <= removed:
+                return Result(inventory, faults, bad | missing, origin)
+        missing |= {c.where for c in complaints if c.is_missing and c.where[-1] in STAND_INS}
+        bad |= {_removable(c) for c in complaints if c.where not in missing}
+        if bad | missing == removed or () in bad:
+            return Result(None, faults, bad | missing)
+        removed = bad | missing
 
 
-def _without(data: Any, removed: set[Where]) -> tuple[Any, dict[Where, Where]]:
-    """A copy without the places in ``removed``, and where its places come from."""
+def _repaired(data: Plain, removed: set[Where], missing: set[Where]) -> tuple[Plain, dict[Where, Where]]:
+    """A copy without faulty places and with stand-ins, and where its places come from."""
     origin: dict[Where, Where] = {}
 
-    def copy(value: Any, old: Where, new: Where) -> Any:
+    def copy(value: Plain, old: Where, new: Where) -> Plain:
         origin[new] = old
         if isinstance(value, dict):
             kept = {k: v for k, v in value.items() if (*old, k) not in removed}
-            return {k: copy(v, (*old, k), (*new, k)) for k, v in kept.items()}
+            result = {k: copy(v, (*old, k), (*new, k)) for k, v in kept.items()}
+            for name in STAND_INS:
+                if (*old, name) in missing:
+                    result[name] = STAND_INS[name]
+                    origin[(*new, name)] = (*old, name)
+            return result
         if isinstance(value, list):
             items = [(i, v) for i, v in enumerate(value) if (*old, i) not in removed]
             return [copy(v, (*old, i), (*new, n)) for n, (i, v) in enumerate(items)]
@@ -87,165 +100,98 @@ def _without(data: Any, removed: set[Where]) -> tuple[Any, dict[Where, Where]]:
     return copy(data, (), ()), origin
 
 
-def _ambiguous_faults(document: Document) -> Iterator[tuple[Where, str]]:
+def _ambiguous(document: Document) -> Iterator[tuple[Where, str]]:
     for where, reading in document.ambiguous.items():
-        text = printable(str(value_at(document.data, where)))
         wanted = shape.type_at(where, Inventory)
-        if wanted is None or text in shape.choices(wanted):
-            continue
-        expected = shape.words(wanted)
-        if shape.kind(wanted) is bool or shape.kind(wanted) is int:
-            yield where, f"expected {expected}, not `{text}` (YAML reads {reading})"
-        else:
-            yield (
-                where,
-                f'expected {expected} in quotes: write "{text}", '
-                f"because YAML reads {text} without quotes as {reading}",
-            )
+        text = str(value_at(document.data, where))
+        if wanted is not None and text not in shape.choices(wanted):
+            yield where, wording.ambiguous(wanted, text, reading)
 
 
-def _empty_faults(document: Document) -> Iterator[tuple[Where, str]]:
+def _empty(document: Document) -> Iterator[tuple[Where, str]]:
     """Nothing after a colon: it would silently mean the default, or "not at all"."""
     for where in document.values:
-        if where in document.broken or value_at(document.data, where) is not None:
-            continue
         wanted = shape.type_at(where, Inventory)
-        if wanted is None:
+        if wanted is None or where in document.broken or value_at(document.data, where) is not None:
             continue
-        kind = shape.kind(wanted)
-        empty = "{}" if kind is dict or shape.is_part(kind) else "[]" if kind is list else ""
-        hint = f"write `{empty}` for the defaults" if empty == "{}" else f"write `{empty}`"
-        remedy = f"{hint}, or remove the line" if empty else "add a value or remove the line"
-        yield where, f"expected {shape.words(wanted)}, not nothing; {remedy}"
-
-
-def value_at(data: Any, where: Where) -> Any:
-    """The value at a place of plain data; None when there is none."""
-    for step in where:
-        try:
-            data = data[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
+        yield where, wording.empty(wanted)
 
 
 @dataclass
-class _Wrong:
-    """One or several pydantic errors about the same thing."""
+class _Complaint:
+    """What pydantic says about one place, in the document's terms."""
 
     where: Where
     at_key: bool
-    kinds: set[str]
     message: str
+    kinds: set[str] = field(default_factory=set)
+
+    @property
+    def is_missing(self) -> bool:
+        return "missing" in self.kinds
+
+    @property
+    def is_unknown(self) -> bool:
+        return "extra_forbidden" in self.kinds
 
 
-class _Errors:
-    """pydantic's errors, by the place in the document that they are about."""
-
-    def __init__(
-        self,
-        document: Document,
-        error: ValidationError,
-        origin: dict[Where, Where],
-        bad: set[Where],
-        removed: set[Where],
-    ) -> None:
-        self.document = document
-        self.bad = bad
-        self.removed = removed
-        self.wrong: dict[tuple[Where, bool], _Wrong] = {}
-        for detail in error.errors(include_url=False):
-            self._add(detail["loc"], detail["type"], detail["msg"], origin)
-
-    def _add(self, loc: Where, kind: str, message: str, origin: dict[Where, Where]) -> None:
+def _complaints(error: ValidationError, origin: dict[Where, Where]) -> list[_Complaint]:
+    found: dict[tuple[Where, bool], _Complaint] = {}
+    for detail in error.errors(include_url=False, include_input=False):
+        loc = detail["loc"]
         at_key = bool(loc) and loc[-1] == "[key]"
         length = len(loc)
-        while loc[:length] not in origin:
+        while loc[:length] not in origin:  # what follows are pydantic's names for members of a union
             length -= 1
         where = origin[loc[:length]]
-        if kind == "missing":
+        if detail["type"] == "missing":
             where = (*where, loc[length])
-        wrong = self.wrong.setdefault((where, at_key), _Wrong(where, at_key, set(), message))
-        wrong.kinds.add(kind)
+        complaint = found.setdefault((where, at_key), _Complaint(where, at_key, detail["msg"]))
+        complaint.kinds.add(detail["type"])
+    return list(found.values())
 
-    def to_remove(self) -> set[Where]:
-        """What has to go so that the rest can be looked at."""
-        return {w.where[:-1] if "missing" in w.kinds else w.where for w in self.wrong.values()}
+
+def _removable(complaint: _Complaint) -> Where:
+    """What has to go so that the rest can be looked at."""
+    return complaint.where[:-1] if complaint.is_missing else complaint.where
+
+
+class _Reporter:
+    """Turns complaints into faults, without those that only follow from others."""
+
+    def __init__(
+        self, document: Document, complaints: list[_Complaint], bad: set[Where], removed: set[Where]
+    ) -> None:
+        self.document = document
+        self.complaints = complaints
+        self.bad = bad
+        self.removed = removed
 
     def faults(self) -> Iterator[Fault]:
-        unknown = [w for w in self.wrong.values() if "extra_forbidden" in w.kinds]
-        meant = {(*w.where[:-1], self._close(w.where)) for w in unknown}
-        for wrong in self.wrong.values():
-            if self._known(wrong) or ("missing" in wrong.kinds and wrong.where in meant):
+        meant = {(*c.where[:-1], wording.closest_setting(c.where)) for c in self.complaints if c.is_unknown}
+        for complaint in self.complaints:
+            if self._follows(complaint) or (complaint.is_missing and complaint.where in meant):
                 continue
-            at_key = wrong.at_key or "extra_forbidden" in wrong.kinds
-            yield self.document.fault(wrong.where, self._message(wrong), at_key=at_key)
+            found = value_at(self.document.data, complaint.where)
+            at_key = complaint.at_key or complaint.is_unknown or isinstance(found, dict)
+            yield self.document.fault(complaint.where, self._message(complaint, found), at_key=at_key)
 
-    def _known(self, wrong: _Wrong) -> bool:
-        """Whether it only follows from a fault that has been reported."""
-        if any(wrong.where[: len(bad)] == bad for bad in self.bad | self.removed):
+    def _follows(self, complaint: _Complaint) -> bool:
+        if any(complaint.where[: len(bad)] == bad for bad in self.bad | self.removed):
             return True
-        return any(bad[:-1] == wrong.where for bad in self.removed if bad)
+        return any(bad[:-1] == complaint.where for bad in self.removed if bad)
 
-    def _close(self, where: Where) -> str | None:
-        part = shape.part(shape.type_at(where[:-1], Inventory) or Inventory)
-        known = list(shape.settings(part)) if part else []
-        name = str(where[-1]).lower().replace("-", "_")
-        close = difflib.get_close_matches(name, known, n=1)
-        return close[0] if close else None
-
-    def _message(self, wrong: _Wrong) -> str:
-        found = value_at(self.document.data, wrong.where)
-        wanted = shape.type_at(wrong.where, Inventory) if wrong.where else Inventory
-        if "extra_forbidden" in wrong.kinds:
-            return self._unknown(wrong.where)
-        if wrong.at_key:
-            keys = shape.key_words(shape.type_at(wrong.where[:-1], Inventory))
-            return f"expected {keys}, not `{printable(str(wrong.where[-1]))}`"
-        expected = shape.words(wanted)
-        if "missing" in wrong.kinds:
-            return f"expected {expected}, but it is missing; add `{wrong.where[-1]}: …`"
-        if "too_short" in wrong.kinds:
+    def _message(self, complaint: _Complaint, found: Plain) -> str:
+        where = complaint.where
+        wanted = shape.type_at(where, Inventory)
+        if complaint.is_unknown:
+            return wording.unknown_setting(where)
+        if complaint.at_key:
+            return wording.wrong_name(where)
+        if complaint.is_missing:
+            return f"expected {shape.words(wanted)}, but it is missing; add `{where[-1]}: …`"
+        if "too_short" in complaint.kinds:
             return "expected at least one entry, not none"
-        if isinstance(found, dict) and "value_error" in wrong.kinds:
-            return wrong.message.removeprefix("Value error, ")
-        return self._wrong_value(wanted, expected, found)
-
-    def _unknown(self, where: Where) -> str:
-        close = self._close(where)
-        if close:
-            return f"unknown setting; did you mean `{close}`?"
-        part = shape.part(shape.type_at(where[:-1], Inventory) or Inventory)
-        known = ", ".join(shape.settings(part)) if part else "none"
-        return f"unknown setting; the settings here are: {known}"
-
-    def _wrong_value(self, wanted: Any, expected: str, found: Any) -> str:
-        if shape.kind(wanted) is Secret and not isinstance(found, (dict, list)):
-            return (
-                "expected where the secret comes from, `{env: NAME}`, `{file: PATH}` or "
-                "`{command: …}`, not the secret itself; if it is a real one, change it, "
-                "because it has been in this file"
-            )
-        if shape.kind(wanted) is list and isinstance(found, (str, int)):
-            return f"expected {expected}, not {shown(found)}; write `[{plain(found)}]`"
-        if shape.kind(wanted) is str and isinstance(found, (int, float, bool)):
-            return f'expected {expected} in quotes: write "{plain(found)}"'
-        return f"expected {expected}, not {shown(found)}"
-
-
-def plain(value: object) -> str:
-    """A simple value as it stands in YAML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return printable(str(value))
-
-
-def shown(value: object) -> str:
-    """A value for a message: short, and in backticks when it is text."""
-    if isinstance(value, dict):
-        return "a mapping" if value else "an empty mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    if isinstance(value, str):
-        return f"`{printable(value)}`" if value else "an empty text"
-    return "nothing" if value is None else plain(value)
+        if isinstance(found, dict) and "value_error" in complaint.kinds:
+            return complaint.message.removeprefix("Value error, ")
+        return wording.wrong_value(where, found)
