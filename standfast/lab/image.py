@@ -36,6 +36,7 @@ ACCOUNT = "ops"
 FILES: Mapping[str, str] = {
     "etc/sudoers.d/90-cloud-init-users": f"{ACCOUNT} ALL=(ALL) NOPASSWD:ALL\n",
     "etc/ssh/sshd_config.d/50-cloud-init.conf": "PermitRootLogin no\nPasswordAuthentication no\n",
+    "etc/default/locale": "LANG=C.UTF-8\n",
     # Kept packages are handed on to the next server, see disk.py.
     "etc/apt/apt.conf.d/20keep": 'Binary::apt::APT::Keep-Downloaded-Packages "true";\n',
 }
