@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import wraps
-from typing import ParamSpec, cast
+from typing import Generic, ParamSpec, Protocol, cast
 
-from pyinfra.api.arguments_typed import PyinfraOperation
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import OperationMeta
 from pyinfra.api.operation import operation as pyinfra_operation
@@ -18,7 +17,20 @@ from pyinfra.api.operation import operation as pyinfra_operation
 P = ParamSpec("P")
 
 
-def operation(function: Callable[P, Generator[StringCommand, None, None]]) -> PyinfraOperation[P]:
+class Operation(Protocol, Generic[P]):
+    """
+    An operation with the arguments of its function.
+
+    pyinfra's own type puts its global arguments first, so that every positional argument is a type error.
+    """
+
+    _inner: Callable[P, Generator[StringCommand, None, None]]
+    """The function itself, for an operation that is made of another one."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> OperationMeta: ...
+
+
+def operation(function: Callable[P, Generator[StringCommand, None, None]]) -> Operation[P]:
     """
     Make an operation whose name is its own and its first argument, for example ``files.file /etc/motd``.
 
@@ -35,4 +47,4 @@ def operation(function: Callable[P, Generator[StringCommand, None, None]]) -> Py
         return performed(*args, **kwargs)
 
     named._inner = function  # type: ignore[attr-defined]  # pyinfra's door to the undecorated function
-    return cast(PyinfraOperation[P], named)
+    return cast(Operation[P], named)
