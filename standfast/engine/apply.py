@@ -13,9 +13,9 @@ import gevent
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 
-from standfast.engine.plan import HostPlan, Plan, PlannedOperation
+from standfast.engine.plan import Plan, PlannedOperation
 from standfast.engine.recording import begin_execution, perform
-from standfast.engine.servers import Servers
+from standfast.engine.servers import Servers, connector
 from standfast.errors import StandfastError
 from standfast.operations.change import Change, Step
 
@@ -97,17 +97,14 @@ def apply(
     A server stops at its first failed operation; the others go on.
     """
     results = {each.name: HostResult(each.name, error=each.error) for each in plan.hosts}
-    plans = {each.name: each for each in plan.hosts}
-    begin_execution(servers.state)
-    run = _Run(servers, progress)
-
-    def change(host: Host) -> None:
-        run.change(host, plans[host.name], results[host.name])
-
-    with _interruptible(run, stopping):
-        servers.each([host for host in servers.connected() if plans[host.name].operations], change)
-    if plan.has_changes and not run.interrupted:
-        _check(servers, only)
+    run = _Run(servers, plan, results, progress)
+    if plan.has_changes:
+        with _interruptible(run, stopping):
+            run.execute()
+        if not run.interrupted:
+            _check(servers, only)
+    if not only and not run.interrupted:
+        servers.remember_questions()
     for name, error in servers.failures.items():
         results[name].error = error
     return Outcome(plan.environment, list(results.values()), run.interrupted)
@@ -130,12 +127,28 @@ def _check(servers: Servers, only: Collection[str]) -> None:
 class _Run:
     """One execution: the flag that stops it, and the loop over a server's operations."""
 
-    def __init__(self, servers: Servers, progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        plan: Plan,
+        results: dict[str, HostResult],
+        progress: Callable[[Progress], None],
+    ) -> None:
         self.servers = servers
+        self.plans = {each.name: each for each in plan.hosts}
+        self.results = results
         self.progress = progress
         self.interrupted = False
 
-    def change(self, host: Host, plan: HostPlan, result: HostResult) -> None:
+    def execute(self) -> None:
+        begin_execution(self.servers.state)
+        self.servers.each(
+            [host for host in self.servers.connected() if self.plans[host.name].operations], self._change
+        )
+
+    def _change(self, host: Host) -> None:
+        connector(host).memory.clear()
+        plan, result = self.plans[host.name], self.results[host.name]
         started = time.monotonic()
         result.open = list(plan.changes)
         try:
