@@ -372,6 +372,8 @@ def _boot_plan(server: Server) -> dict[str, object]:
             "--link-journal=no",
             # Docker inside needs these.
             "--capability=all",
+            # The clock belongs to this machine: the first `timedatectl set-timezone` would shift it.
+            "--drop-capability=CAP_SYS_TIME",
             "--system-call-filter=bpf keyctl add_key @mount @module",
         ],
     }

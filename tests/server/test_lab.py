@@ -131,6 +131,15 @@ def test_this_machine_reaches_a_server_by_ipv6(pair: tuple[Server, Server]) -> N
     assert banner.split(" ", 1)[1].strip() in one.host_keys
 
 
+def test_a_server_cannot_set_the_clock_of_this_machine(pair: tuple[Server, Server]) -> None:
+    before = time.time()
+    assert pair[0].run("sudo date -s '2001-01-01'", check=False).returncode != 0
+    pair[0].run("sudo timedatectl set-timezone Asia/Tokyo")
+    assert pair[0].run("date +%z").stdout.strip() == "+0900"
+    assert 0 <= time.time() - before < 60
+    pair[0].run("sudo timedatectl set-timezone Etc/UTC")
+
+
 def test_apt_works_inside(pair: tuple[Server, Server]) -> None:
     one, _ = pair
     done = one.run("sudo apt-get update")
