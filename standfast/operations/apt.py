@@ -7,15 +7,15 @@ from collections.abc import Generator, Sequence
 
 from pyinfra import host
 from pyinfra.api import StringCommand
-from pyinfra.api.operation import operation
 
 from standfast.facts.apt import Package, Packages
 from standfast.operations.change import Change, Step
+from standfast.operations.named import operation
 
 LOCK_TIMEOUT = 300  # seconds; unattended-upgrades may hold the lock for minutes
 
 
-@operation()
+@operation
 def packages(names: Sequence[str]) -> Generator[StringCommand, None, None]:
     """
     Make sure that packages are installed; those that are there are neither upgraded nor removed.

@@ -7,16 +7,16 @@ from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import StringCommand
-from pyinfra.api.operation import operation
 
 from standfast.errors import Refused
 from standfast.facts.systemd import Unit, UnitState
 from standfast.operations.change import Change, Step
+from standfast.operations.named import operation
 
 JOURNAL_LINES = 12
 
 
-@operation()
+@operation
 def service(unit: str, *, running: bool = True, enabled: bool = True) -> Generator[StringCommand, None, None]:
     """
     Make sure that a service runs (or does not), now and after a reboot.
