@@ -10,7 +10,8 @@ from itertools import combinations
 from pathlib import Path
 
 from standfast.inventory import public_keys
-from standfast.inventory.faults import Where, folder_on_screen, on_screen, printable
+from standfast.inventory.faults import Where, printable
+from standfast.inventory.paths import expanded, folder_on_screen, on_screen
 from standfast.inventory.schema import AllowRule, App, Caddy, Docker, Firewall, Host, Inventory, SshServer
 from standfast.inventory.wording import closest
 
@@ -155,7 +156,7 @@ def _key_problem(key: str, root: Path) -> str | None:
         problem = public_keys.problem(key)
         return f"expected an SSH public key, {problem}" if problem else None
     missing = _file_problem(key, root, "an SSH public key, or a file with such keys")
-    return missing or _key_file_problem(root / Path(key).expanduser(), printable(key))
+    return missing or _key_file_problem(root / expanded(key), printable(key))
 
 
 def _key_file_problem(path: Path, shown: str) -> str | None:
@@ -322,7 +323,7 @@ def _file(where: Where, name: str, root: Path, what: str, hint: str | None = Non
 
 def _file_problem(name: str, root: Path, what: str, hint: str | None = None) -> str | None:
     """Why a file of the user cannot be used; None when it can."""
-    path = root / Path(name).expanduser()
+    path = root / expanded(name)
     shown = printable(name)
     if path.is_file():
         return None

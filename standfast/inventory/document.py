@@ -20,6 +20,7 @@ from standfast.inventory.faults import Fault, InventoryFaults, Where, dotted, pr
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 50
+UNUSABLE = re.compile("[\0\ud800-\udfff]")  # no server's files and no JSON can hold them
 
 # What is left of YAML: text, numbers, true, false, nothing, lists and mappings.
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
@@ -145,9 +146,10 @@ class _Builder:
     def build(self, node: yaml.Node, where: Where) -> Plain:
         self._limit(node, where)
         self.document.values[where] = _position(node)
-        if id(node) in self.tags:
-            tag = printable(self.tags[id(node)].replace(_TAG, "!!"))
-            self._broken(where, f"expected a plain value, not the YAML tag `{tag}`; remove the tag")
+        refusal = self._refusal(node)
+        if refusal is not None:
+            self.document.faults.append(self.document.fault(where, refusal))
+            self.document.broken.add(where)
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, where)
@@ -158,6 +160,15 @@ class _Builder:
             return [self.build(item, (*where, i)) for i, item in enumerate(node.value)]
         finally:
             self.open.discard(id(node))
+
+    def _refusal(self, node: yaml.Node) -> str | None:
+        """Why a value cannot be taken at all."""
+        if id(node) in self.tags:
+            tag = printable(self.tags[id(node)].replace(_TAG, "!!"))
+            return f"expected a plain value, not the YAML tag `{tag}`; remove the tag"
+        if isinstance(node, yaml.ScalarNode) and UNUSABLE.search(node.value):
+            return f"expected text without NUL and half characters, not `{printable(node.value)}`"
+        return None
 
     def _limit(self, node: yaml.Node, where: Where) -> None:
         self.count += 1
@@ -224,9 +235,12 @@ class _Builder:
 
     def _key(self, node: yaml.Node, where: Where) -> str | None:
         if isinstance(node, yaml.ScalarNode) and id(node) not in self.tags:
-            return str(node.value)
+            if not UNUSABLE.search(node.value):
+                return str(node.value)
+            message = f"expected a name without NUL and half characters, not `{printable(node.value)}`"
+        else:
+            message = "expected a name, not a list, a mapping or a tag in its place"
         line, column = _position(node)
-        message = "expected a name, not a list, a mapping or a tag in its place"
         self.document.faults.append(Fault(self.document.file, line, column, dotted(where), message))
         return None
 
@@ -246,10 +260,6 @@ class _Builder:
         if kind in ("bool", "int", "float", "timestamp"):
             self.document.ambiguous[where] = _reading(kind, text)
         return text
-
-    def _broken(self, where: Where, message: str) -> None:
-        self.document.faults.append(self.document.fault(where, message))
-        self.document.broken.add(where)
 
 
 def _reading(kind: str, text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from standfast.errors import InventoryError
 
@@ -50,19 +49,6 @@ def dotted(where: Where) -> str:
         else:
             text += f'["{printable(step)}"]'
     return text.removeprefix(".")
-
-
-def on_screen(path: Path) -> str:
-    """A path as the user would type it here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def folder_on_screen(path: Path) -> str:
-    """A folder as people call it: "this folder" when the user is in it."""
-    return "this folder" if path == Path.cwd() else on_screen(path)
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from standfast.errors import InventoryError
 from standfast.inventory import document as documents
 from standfast.inventory.checks import check
 from standfast.inventory.document import Document
-from standfast.inventory.faults import Fault, InventoryFaults, Where, folder_on_screen, on_screen
+from standfast.inventory.faults import Fault, InventoryFaults, Where
+from standfast.inventory.paths import absolute, expanded, folder_on_screen, on_screen
 from standfast.inventory.schema import Inventory
 from standfast.inventory.validation import validate
 
@@ -35,7 +35,7 @@ class Loaded:
 
     def file(self, name: str) -> Path:
         """The path of a file that the inventory names."""
-        return self.root / Path(name).expanduser()
+        return self.root / expanded(name)
 
     def fault(self, where: Where, message: str) -> Fault:
         """A fault at a place of this inventory, for example ``("hosts", "web-1", "address")``."""
@@ -49,7 +49,10 @@ def find(environment_or_path: str, *, cwd: Path) -> Path:
     Raises:
         InventoryError: there is no such file; the message lists those that exist.
     """
-    path = cwd / Path(environment_or_path).expanduser()
+    if not environment_or_path.strip():
+        message = "expected the name of an environment or the path of an inventory, not an empty text"
+        raise InventoryError(message + _existing("", cwd))
+    path = cwd / expanded(environment_or_path)
     looks_like_path = "/" in environment_or_path or path.suffix in SUFFIXES
     if not looks_like_path:
         found = [p for s in SUFFIXES if (p := cwd / FOLDER / (environment_or_path + s)).is_file()]
@@ -74,7 +77,7 @@ def load(path: Path) -> Loaded:
     Raises:
         InventoryFaults: all the faults of the file; no host has been contacted.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the repository
+    path = absolute(path)
     root = path.parent.parent if path.parent.name == FOLDER else path.parent
     document = documents.read(path, file=on_screen(path))
     result = validate(document, root=root)
@@ -90,14 +93,15 @@ def load(path: Path) -> Loaded:
 
 
 def _not_found(asked: str, path: Path | None, cwd: Path) -> str:
-    folder = cwd / FOLDER
-    existing = sorted(p for p in folder.glob("*") if p.suffix in SUFFIXES and p.is_file())
     wanted = on_screen(path) if path else f"{FOLDER}/{asked}.yml"
-    message = f"{wanted}: expected an inventory, but there is no such file"
+    return f"{wanted}: expected an inventory, but there is no such file{_existing(asked, cwd)}"
+
+
+def _existing(asked: str, cwd: Path) -> str:
+    existing = sorted(p for p in (cwd / FOLDER).glob("*") if p.suffix in SUFFIXES and p.is_file())
     if not existing:
-        where = folder_on_screen(cwd)
-        return f"{message}; {where} has no inventories ({FOLDER}/*.yml); `standfast init` writes one"
+        return f"; {folder_on_screen(cwd)} has no inventories ({FOLDER}/*.yml); `standfast init` writes one"
     names = [p.stem for p in existing]
     close = difflib.get_close_matches(Path(asked).stem, names, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
-    return f"{message}; {hint}there are: {', '.join(names)}"
+    return f"; {hint}there are: {', '.join(names)}"

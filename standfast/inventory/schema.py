@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from standfast.inventory.paths import expanded
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -33,9 +35,8 @@ class Expected:
 
 def _on_this_machine(path: str, info: ValidationInfo) -> str:
     """A file of the user's machine: ``~`` is the home folder, the rest is relative to the repository."""
-    expanded = Path(path).expanduser()
     root = (info.context or {}).get("root")
-    return str(root / expanded if root else expanded)
+    return str(Path(root or "", expanded(path)))
 
 
 Name = Annotated[
@@ -159,6 +160,11 @@ OneLine = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$"), Expected
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"), Expected("an e-mail address")]
 
 
+def _one_of(*settings: str) -> ConfigDict:
+    """Tells editors that exactly one of these settings has to stand there; pydantic needs a validator."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [setting]} for setting in settings]})
+
+
 class Part(BaseModel):
     """A part of an inventory: unknown settings are faults, values never change after loading."""
 
@@ -175,13 +181,15 @@ class Environment(StrEnum):
 
 
 class Secret(Part):
-    """Where a secret comes from; its value never stands in an inventory."""
+    """Where a secret comes from; its value never stands in an inventory. Exactly one of the three."""
 
-    env: EnvironmentVariable | None = Field(default=None, examples=["TOYBOX_DATABASE_PASSWORD"])
+    model_config = _one_of("env", "file", "command")
+
+    env: EnvironmentVariable | None = Field(default=None, examples=["TOYBOX_POSTGRES_PASSWORD"])
     """Name of an environment variable on the machine that runs standfast."""
-    file: LocalFile | None = Field(default=None, examples=["~/.config/toybox/database-password"])
+    file: LocalFile | None = Field(default=None, examples=["~/.config/toybox/postgres-password"])
     """Path of a file that holds the secret and that only you can read; one trailing newline is dropped."""
-    command: OneLine | None = Field(default=None, examples=["pass show toybox/database"])
+    command: OneLine | None = Field(default=None, examples=["pass show toybox/postgres"])
     """Command whose standard output is the secret; it runs once, in your repository, for at most 60 s."""
 
     @model_validator(mode="after")
@@ -309,7 +317,7 @@ class App(Part):
     images: dict[ImageName, OwnFile] = Field(default={}, examples=[{"toybox/web:1": "images/toybox-web.tar"}])
     """Images that come from a `docker save` archive instead of a registry: image name, archive file."""
     secrets: dict[SecretName, Secret] = Field(
-        default={}, examples=[{"database_password": {"env": "TOYBOX_DATABASE_PASSWORD"}}]
+        default={}, examples=[{"postgres_password": {"env": "TOYBOX_POSTGRES_PASSWORD"}}]
     )
     """Secrets for the templates of this application: `{{ secrets.NAME }}`."""
     health: Url | None = Field(default=None, examples=["http://127.0.0.1:8000/healthz"])
@@ -320,6 +328,8 @@ class App(Part):
 
 class Site(Part):
     """A web site that Caddy serves."""
+
+    model_config = _one_of("proxy", "root")
 
     proxy: Upstream | None = Field(default=None, examples=["127.0.0.1:8000"])
     """Address of the application that answers. Either this or `root`."""
@@ -340,6 +350,8 @@ class Site(Part):
 
 class Caddy(Part):
     """The Caddy web server (Debian's package)."""
+
+    model_config = _one_of("sites", "caddyfile")
 
     sites: dict[SiteName, Site] = Field(
         default={}, examples=[{"toybox.example.com": {"proxy": "127.0.0.1:8000"}}]

@@ -19,6 +19,7 @@ from typing import Never, SupportsIndex
 from standfast.errors import InventoryError
 from standfast.inventory.faults import InventoryFaults, Where, dotted, printable
 from standfast.inventory.loader import Loaded
+from standfast.inventory.paths import expanded
 from standfast.inventory.schema import Secret
 
 COMMAND_SECONDS = 60
@@ -93,7 +94,7 @@ class Resolver:
             if secret.env is not None:
                 return _from_environment(secret.env, self._environment)
             if secret.file is not None:
-                return _from_file(self._root / Path(secret.file).expanduser(), secret.file)
+                return _from_file(self._root / expanded(secret.file), secret.file)
             return _from_command(secret.command or "", self._root)
         except _Unavailable as problem:
             return problem
@@ -150,7 +151,7 @@ def resolve_all(
 def _from_environment(name: str, environment: Mapping[str, str]) -> SecretValue:
     if name not in environment:
         close = difflib.get_close_matches(name, list(environment), n=1, cutoff=0.8)
-        hint = f"did you mean {close[0]}, which is set?" if close else f"`export {name}=…`"
+        hint = f"did you mean {close[0]}, which is set?" if close else f"set it: `export {name}=…`"
         raise _Unavailable(f"expected the environment variable {name}, but it is not set; {hint}")
     source = f"the environment variable {name}"
     return _not_empty(SecretValue(environment[name]), source)
