@@ -1,0 +1,175 @@
+"""
+What is wrong with applications before they touch a server: data that would get lost, open ports.
+
+Pure: Compose files, declared volumes, firewall rules and known images in, messages out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import combinations
+
+from standfast.apps.archive import Image, full_name
+from standfast.apps.compose_file import ComposeFile, Mount, Port, Service
+from standfast.inventory.schema import AllowRule
+
+EVERYTHING = frozenset({"", "*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+def faults(
+    file: ComposeFile,
+    *,
+    host: str,
+    app: str,
+    volumes: Collection[str],
+    allow: Sequence[AllowRule],
+    images: Mapping[str, Image],
+    archives: Collection[str],
+) -> list[str]:
+    """
+    Every reason not to run a Compose file, each with its place.
+
+    + host: name in the inventory, for messages
+    + app: name in the inventory, for messages
+    + volumes: names under `docker.volumes`
+    + allow: rules under `firewall.allow`
+    + images: images known so far, by full name
+    + archives: image names that the app declares under `images`
+    """
+    found = [f"{file.at(line)}: {message}." for line, message in file.unsupported]
+    used = {full_name(service.image) for service in file.services.values() if service.image}
+    found += [
+        f"hosts.{host}.apps.{app}.images: no service of {file.path} uses the image {name}. "
+        f"It uses: {', '.join(sorted(service.image for service in file.services.values())) or 'none'}."
+        for name in archives
+        if full_name(name) not in used
+    ]
+    for service in file.services.values():
+        found += _image_faults(file, service)
+        found += _mount_faults(file, service, host, volumes)
+        found += _declared_volume_faults(file, service, images)
+        found += _port_faults(file, service, host, allow)
+    return found
+
+
+def collisions(files: Mapping[str, ComposeFile]) -> list[str]:
+    """Ports that two services want; `files` are the Compose files of one server by application."""
+    wanted = [
+        (app, service, port, number)
+        for app, file in files.items()
+        for service in file.services.values()
+        for port in service.ports
+        for number in port.published
+    ]
+    return [
+        f"{files[app].at(one.line)}: {app}/{service.name} publishes port {number}/{one.protocol}, "
+        f"and so does {other_app}/{other_service.name} ({files[other_app].at(other.line)}). "
+        "Give one of them another port."
+        for (app, service, one, number), (other_app, other_service, other, other_number) in combinations(
+            wanted, 2
+        )
+        if number == other_number
+        and one.protocol == other.protocol
+        and (app, service.name) != (other_app, other_service.name)
+        and overlap(one.address, other.address)
+    ]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two listeners on the same port, at these addresses, exclude each other."""
+    return one == other or one in EVERYTHING or other in EVERYTHING
+
+
+def _image_faults(file: ComposeFile, service: Service) -> Iterator[str]:
+    if not service.image:
+        yield (
+            f"{file.at(service.line)}: service {service.name} has no `image`, and nothing is built on servers. "
+            "Build it, save it with `docker save`, and name it under the app's `images`."
+        )
+
+
+def _mount_faults(file: ComposeFile, service: Service, host: str, volumes: Collection[str]) -> Iterator[str]:
+    for mount in service.mounts:
+        if mount.kind != "volume":
+            continue
+        if not mount.source:
+            yield (
+                f"{file.at(mount.line)}: service {service.name} mounts an anonymous volume at {mount.target}. "
+                "Its data is left behind when the container is made anew. Name it "
+                f"`{_suggestion(service, mount)}:{mount.target}`, {_declare(_suggestion(service, mount), host)}."
+            )
+            continue
+        named = file.volumes.get(mount.source)
+        if named is None:
+            yield (
+                f"{file.at(mount.line)}: service {service.name} mounts the volume {mount.source}, which the file "
+                f"does not declare; {_declare(mount.source, host)}."
+            )
+        elif not named.external:
+            yield (
+                f"{file.at(named.line)}: the volume {mount.source} belongs to Compose, and `docker compose down -v` "
+                f"deletes it. {_declare(mount.source, host).capitalize()}."
+            )
+        elif named.name not in volumes:
+            yield (
+                f"{file.at(named.line)}: the volume {named.name} is external and not declared; "
+                f"add `{named.name}: {{}}` to hosts.{host}.docker.volumes."
+            )
+
+
+def _declared_volume_faults(
+    file: ComposeFile, service: Service, images: Mapping[str, Image]
+) -> Iterator[str]:
+    """What the image declares as a volume must be mounted from somewhere."""
+    image = images.get(full_name(service.image)) if service.image else None
+    targets = {mount.target for mount in service.mounts}
+    for path in image.volumes if image is not None else ():
+        if posixpath.normpath(path) in targets:
+            continue
+        near = [
+            target for target in targets if target.startswith(f"{path}/") or path.startswith(f"{target}/")
+        ]
+        hint = f" (what is mounted at {near[0]} does not cover it)" if near else ""
+        yield (
+            f"{file.at(service.image_line)}: the image {service.image} keeps data in {path}, and service "
+            f"{service.name} mounts nothing there{hint}. The data would be left behind in an anonymous volume. "
+            f"Mount a named volume: `- NAME:{path}`."
+        )
+
+
+def _port_faults(file: ComposeFile, service: Service, host: str, allow: Sequence[AllowRule]) -> Iterator[str]:
+    for port in service.ports:
+        if not port.published:
+            yield (
+                f"{file.at(port.line)}: service {service.name} publishes a port that Docker chooses anew at each "
+                'start. Write the port on the server too, for example "127.0.0.1:8000:8000".'
+            )
+        closed = [number for number in port.published if not port.local and not _allowed(number, port, allow)]
+        if closed:
+            numbers = ", ".join(map(str, closed))
+            yield (
+                f"{file.at(port.line)}: service {service.name} publishes port {numbers}/{port.protocol} to the "
+                f"outside, and the firewall does not declare it. Publish it at 127.0.0.1 when only this server "
+                f"needs it, or add {{port: {closed[0]}, protocol: [{port.protocol}]}} to "
+                f"hosts.{host}.firewall.allow."
+            )
+
+
+def _allowed(number: int, port: Port, allow: Sequence[AllowRule]) -> bool:
+    for rule in allow:
+        low, _, high = str(rule.port).partition("-")
+        if port.protocol in rule.protocol and int(low) <= number <= int(high or low):
+            return True
+    return False
+
+
+def _suggestion(service: Service, mount: Mount) -> str:
+    return f"{service.name}_{posixpath.basename(mount.target) or 'data'}"
+
+
+def _declare(volume: str, host: str) -> str:
+    return (
+        f"write `{volume}: {{external: true}}` under the file's `volumes:` and "
+        f"`{volume}: {{}}` under hosts.{host}.docker.volumes"
+    )

@@ -1,0 +1,185 @@
+"""The Docker engine: exactly one daemon, its packages, its configuration, its volumes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand
+
+from standfast.errors import Refused
+from standfast.facts.docker import Daemon, Daemons, Engine, EngineState, Volumes
+from standfast.facts.files import File
+from standfast.facts.system import OperatingSystem, Release
+from standfast.operations import apt, files
+from standfast.operations.change import Change, Step
+from standfast.operations.named import operation
+from standfast.rendering import Rendered
+
+CONFIGURATION = "/etc/docker/daemon.json"
+SNAP = "/snap/"
+
+# What dockerd takes over on SIGHUP; everything else needs a restart. Source: dockerd(8).
+RELOADABLE = frozenset(
+    {
+        *("authorization-plugins", "debug", "default-runtime", "features", "insecure-registries"),
+        *("labels", "live-restore", "max-concurrent-downloads", "max-concurrent-uploads"),
+        *("max-download-attempts", "registry-mirrors", "runtimes", "shutdown-timeout"),
+    }
+)
+
+
+@operation
+def sole_daemon() -> Generator[StringCommand, None, None]:
+    """
+    Make sure that there are not two Docker daemons, each with containers and volumes of its own.
+
+    Raises:
+        Refused: there are, or the only one is snap's; nothing has been changed.
+    """
+    daemons = host.get_fact(Daemons)
+    from_snap = [each for each in daemons if each.program.startswith(SNAP)]
+    if len(daemons) > 1:
+        raise Refused(
+            f"docker: expected one Docker daemon, found {len(daemons)}:\n{_listed(daemons)}\n"
+            "  Each has containers and volumes of its own, and both write firewall rules. Look with "
+            "`docker -H unix://SOCKET ps -a` and `volume ls` which one holds your data, copy what only the "
+            "other one has, and stop that other one. Remove nothing before. Nothing was changed."
+        )
+    if from_snap:
+        raise Refused(
+            f"docker: expected no Docker or the one of your distribution, found snap's:\n{_listed(daemons)}\n"
+            "  A second daemon would not see its containers and volumes. Move them first; "
+            "`snap remove docker` deletes them. Nothing was changed."
+        )
+    host.noop(f"{len(daemons)} Docker daemon")
+    return
+    yield  # an operation is a generator also when it never changes anything
+
+
+@operation
+def installed() -> Generator[StringCommand, None, None]:
+    """
+    Make sure that the Docker engine and Compose are installed; an engine that is there is kept.
+
+    Raises:
+        Refused: the release has no Compose 2; nothing has been changed.
+        CouldNotLook: Docker is installed and does not answer.
+    """
+    engine = host.get_fact(Engine)
+    if engine is not None and engine.compose:
+        host.noop(f"Docker {engine.version} and Compose {engine.compose} are installed")
+        return
+    yield from apt.packages._inner(names=packages_for(host.get_fact(OperatingSystem)))
+
+
+@operation
+def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that the engine has this configuration, also before its very first start.
+
+    It is checked by the daemon that will use it. Containers go on running: what the daemon does not
+    take over while it runs, it takes over at a restart under live-restore.
+
+    + content: ``daemon.json``, whole; what is there and not in it goes
+
+    Raises:
+        Refused: the engine is part of a swarm, which excludes live-restore; nothing has been changed.
+        CouldNotLook: Docker is installed and does not answer.
+    """
+    engine = host.get_fact(Engine)
+    if engine is not None and engine.swarm and json.loads(content.text).get("live-restore"):
+        raise Refused(
+            "docker: expected an engine of its own, found one in swarm mode, which excludes live-restore. "
+            "Leave the swarm (`docker swarm leave`), or have your own templates/docker/daemon.json.j2 "
+            "without live-restore. Nothing was changed."
+        )
+    activation = None
+    if engine is not None:
+        present = host.get_fact(File, path=CONFIGURATION)
+        old = (present.content if present is not None else None) or b"{}"
+        activation = _activation(engine, _keys(old), json.loads(content.text))
+    yield from files.file._inner(
+        path=CONFIGURATION,
+        content=content,
+        validate='! command -v dockerd > /dev/null || dockerd --validate --config-file="$new"',
+        activate=activation,
+    )
+
+
+@operation
+def volume(name: str, *, labels: Mapping[str, str] | None = None) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that a named volume exists; it is never removed or replaced.
+
+    + name: volume name, ``[a-zA-Z0-9][a-zA-Z0-9_.-]*``
+    + labels: given when the volume is created; those of a volume that is there stay as they are
+
+    Raises:
+        CouldNotLook: Docker is installed and does not answer.
+    """
+    if name in host.get_fact(Volumes):
+        host.noop(f"volume {name} exists")
+        return
+    words = [word for key, value in (labels or {}).items() for word in ("--label", f"{key}={value}")]
+    yield Step(
+        f"docker volume create {shlex.join(words)} -- {shlex.quote(name)} > /dev/null",
+        changes=[Change("create", f"volume {name}", "empty")],
+    )
+
+
+def packages_for(release: Release) -> list[str]:
+    """
+    The packages that hold the engine, its command and Compose 2 in a release.
+
+    Raises:
+        Refused: the release has none.
+    """
+    if release.id == "ubuntu":
+        return ["docker.io", "docker-compose-v2"]
+    if release.id == "debian" and release.version != "12":
+        return ["docker.io", "docker-cli", "docker-compose"]
+    raise Refused(
+        f"docker: {release.name} has no package of Compose 2. Upgrade the server to Debian 13, or install "
+        "Docker's own packages (docker-ce, docker-ce-cli, docker-compose-plugin) by hand; standfast uses them "
+        "when they are there. Nothing was changed."
+    )
+
+
+def _listed(daemons: list[Daemon]) -> str:
+    return "\n".join(
+        f"    pid {each.pid}  {each.command}  socket {', '.join(each.sockets) or 'none'}" for each in daemons
+    )
+
+
+def _keys(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> files.Activation:
+    changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    if changed <= RELOADABLE:
+        return files.Activation(
+            Change("reload", "docker.service", "containers keep running"), "systemctl reload docker.service"
+        )
+    keeps = bool(new.get("live-restore")) or engine.live_restore
+    what = (
+        "containers keep running" if keeps else "every container is stopped; those with `restart:` come back"
+    )
+    logs = "; log settings hold for containers made from now on" if _logs(changed) else ""
+    # The reload comes first: it switches live-restore on, so that the restart leaves containers alone.
+    return files.Activation(
+        Change("restart", "docker.service", what + logs),
+        "systemctl reload docker.service && sleep 1 && systemctl restart docker.service",
+    )
+
+
+def _logs(changed: set[str]) -> bool:
+    return bool(changed & {"log-driver", "log-opts"})
