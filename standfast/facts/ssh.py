@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -70,3 +73,136 @@ echo "$account"; echo "$connection"
 set -- $connection
 journalctl --quiet --no-pager --output=cat --boot --reverse --lines=1 -t sshd -t sshd-session \
   --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :"""
+
+
+DROP_IN = "/etc/ssh/sshd_config.d/00-standfast.conf"
+NO_SSHD, BAD_ALONE, BAD_TOGETHER = 9, 11, 12
+IGNORED = re.compile(r": terminating, \d+ bad configuration options$")
+
+Effect = dict[str, list[str]]
+"""Values by keyword in lower case, as ``sshd -T`` prints them; some keywords have several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of sshd's configuration."""
+
+    file: str
+    line: int
+    keyword: str
+    """In lower case."""
+    value: str
+    condition: str
+    """The ``Match`` that it stands under; empty when it is for everybody."""
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What sshd would make of a configuration of ours, without having it."""
+
+    fault: str
+    """What sshd says against it; empty when nothing."""
+    alone: Effect
+    """What it means by itself."""
+    together: Effect
+    """What sshd would do with it beside the other files, for the account and address of this connection."""
+    others: tuple[Setting, ...]
+    """The settings in the other files, in the order of reading."""
+
+
+class SshdTrial(Fact[Trial]):
+    """
+    What sshd would make of `text` at `DROP_IN`; tried on copies in memory, which are gone afterwards.
+
+    + text: the whole file
+    + account, client: whose connection it is about
+
+    Raises:
+        CouldNotLook: there is no sshd, or its configuration cannot be read.
+
+    Source: sshd(8), "-T" and "-C".
+    """
+
+    @override
+    def command(self, text: str, account: str, client: str) -> StringCommand:
+        content = b64encode(text.encode()).decode()
+        caller = shlex.quote(f"user={account},host={client},addr={client}")
+        return script(f"content={content}; caller={caller}; drop_in={DROP_IN}\n{_TRIAL}")
+
+    @override
+    def parse(self, answer: Answer) -> Trial:
+        if answer.status == NO_SSHD:
+            raise CouldNotLook(
+                "ssh: expected the OpenSSH server (sshd), it is not installed. Nothing was changed."
+            )
+        if answer.status in {BAD_ALONE, BAD_TOGETHER}:
+            said = [line for line in answer.errors if not IGNORED.search(line)]
+            return Trial("; ".join(said) or answer.reason, {}, {}, ())
+        if answer.status != 0:
+            raise CouldNotLook(
+                f"ssh: sshd's configuration could not be read: {answer.reason}. Nothing was changed."
+            )
+        alone, together, others = _sections(answer.lines)
+        return Trial("", _effect(alone), _effect(together), tuple(_settings(others)))
+
+
+def _sections(lines: list[str]) -> list[list[str]]:
+    sections: list[list[str]] = []
+    for line in lines:
+        if line.startswith("== "):
+            sections.append([])
+        else:
+            sections[-1].append(line)
+    return sections
+
+
+def _effect(lines: list[str]) -> Effect:
+    effect: Effect = {}
+    for line in lines:
+        keyword, _, value = line.partition(" ")
+        effect.setdefault(keyword, []).append(value)
+    return effect
+
+
+def _settings(lines: list[str]) -> Iterator[Setting]:
+    """From lines such as ``/etc/ssh/sshd_config:12:Include …``; a ``Match`` ends with its file."""
+    condition = (None, "")
+    for each in lines:
+        file, number, text = each.split(":", 2)
+        words = text.split("#", 1)[0].replace("=", " ", 1).split(None, 1)
+        if not words:
+            continue
+        keyword, value = words[0].lower(), words[1].strip() if len(words) > 1 else ""
+        if keyword == "match":
+            condition = (file, "" if value.lower() == "all" else value)
+        else:
+            under = condition[1] if condition[0] == file else ""
+            yield Setting(file, int(number), keyword, value, under)
+
+
+_TRIAL = r"""
+command -v sshd > /dev/null || exit 9
+umask 077; work=$(mktemp -d /run/standfast-sshd.XXXXXX) || exit 1; trap 'rm -rf -- "$work"' EXIT
+[ -d /run/sshd ] || mkdir -m 755 /run/sshd
+mkdir "$work/sshd_config.d"
+for file in /etc/ssh/sshd_config.d/*; do [ -f "$file" ] && cp -- "$file" "$work/sshd_config.d/"; done
+printf %s "$content" | base64 -d > "$work/sshd_config.d/${drop_in##*/}" || exit 1
+cp -- "$work/sshd_config.d/${drop_in##*/}" "$work/alone"
+sed "s#/etc/ssh/sshd_config\.d/#$work/sshd_config.d/#g" /etc/ssh/sshd_config > "$work/together" || exit 1
+plain() {
+  sed "s#$work/alone#the declared settings#; s#$work/together#/etc/ssh/sshd_config#; s#$work/#/etc/ssh/#"
+}
+echo '== alone'; sshd -T -C "$caller" -f "$work/alone" 2> "$work/said" ||
+  { plain < "$work/said" >&2; exit 11; }
+echo '== together'; sshd -T -C "$caller" -f "$work/together" 2> "$work/said" ||
+  { plain < "$work/said" >&2; exit 12; }
+echo '== others'
+for file in /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config; do
+  [ -f "$file" ] && [ "$file" != "$drop_in" ] && grep -nHE '^[[:space:]]*[A-Za-z]' "$file"
+done
+:"""

@@ -1,0 +1,12 @@
+"""The SSH server on the host."""
+
+from pyinfra.api.deploy import deploy as subject
+
+from standfast.declaration import declared, template
+from standfast.operations import ssh
+
+
+@subject("ssh")
+def deploy() -> None:
+    """Declare who may log in, and how."""
+    ssh.server(template("ssh/00-standfast.conf.j2"), people=declared().host.users)
