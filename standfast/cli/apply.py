@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -35,6 +36,7 @@ def apply(
       standfast apply production
       standfast apply lab --yes
       standfast apply production --limit web-1 --only caddy
+      standfast apply monday.plan.json       exactly this plan of `plan -o`, or nothing
 
     \b
     Exit codes: 0 nothing to do, or done and checked; 1 failed, the message says what was changed;
@@ -51,11 +53,17 @@ def apply(
         progress_line,
     )
     from standfast.cli.run import exit_with, open_servers
+    from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
     from standfast.verification.run import verify
 
-    with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
+    saved = saved_plan.read(Path(environment)) if environment.endswith(".json") else None
+    if saved:
+        environment, limit, only = str(saved.inventory), saved.limit, saved.only
+    with open_servers(environment, limit, only, quiet=as_json, saved=saved) as (servers, waiting):
         planned = servers.plan(only)
+        if saved:
+            servers.refuse(planned, saved_plan.check_servers(saved, planned))
         if not as_json:
             print_plan(planned)
         if planned.has_changes and not yes and not click.confirm("Make these changes?", err=True):

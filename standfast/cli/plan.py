@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import click
 
 from standfast.cli import options
@@ -11,7 +14,12 @@ DIFFERENCES = 2
 
 @click.command()
 @options.selection
-def plan(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan for `apply FILE`."
+)
+def plan(
+    environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool, output: Path | None
+) -> None:
     """Show every change that apply would make to the servers of ENV, with a diff. Writes nothing.
 
     ENV is the name of an inventory (`production` is inventories/production.yml) or a path.
@@ -21,6 +29,7 @@ def plan(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_jso
       standfast plan production
       standfast plan production --limit web-1 --only caddy
       standfast plan inventories/lab.yml --json
+      standfast plan production -o monday.plan.json
 
     \b
     Exit codes: 0 no changes; 2 there are changes; 1 a server could not be reached or compared;
@@ -28,9 +37,13 @@ def plan(environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_jso
     """
     from standfast.cli.presentation import print_errors, print_json, print_plan
     from standfast.cli.run import exit_with, open_servers
+    from standfast.engine import saved_plan
 
     with open_servers(environment, limit, only, quiet=as_json) as (servers, _):
         planned = servers.plan(only)
+        if output:
+            saved = saved_plan.document(planned, servers.loaded, limit, only)
+            output.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:
         print_json(planned.as_json())
     else:

@@ -12,6 +12,7 @@ import click
 import deploys
 from standfast.cli.waiting import Waiting, ticking
 from standfast.engine.declarations import declarations
+from standfast.engine.saved_plan import SavedPlan, check_sources
 from standfast.engine.servers import Servers, connected, exit_code
 from standfast.errors import UsageError
 from standfast.inventory.loader import find, load
@@ -19,10 +20,21 @@ from standfast.inventory.loader import find, load
 
 @contextmanager
 def open_servers(
-    environment: str, limit: Collection[str], only: Collection[str], *, quiet: bool
+    environment: str,
+    limit: Collection[str],
+    only: Collection[str],
+    *,
+    quiet: bool,
+    saved: SavedPlan | None = None,
 ) -> Iterator[tuple[Servers, Waiting]]:
-    """Load the inventory, fetch the secrets, connect; disconnect at the end."""
+    """
+    Load the inventory, fetch the secrets, connect; disconnect at the end.
+
+    + saved: a plan from a file, whose sources must not have changed
+    """
     loaded = load(find(environment, cwd=Path.cwd()))
+    if saved:
+        check_sources(saved, loaded)
     deploys.use_repository(loaded.root)
     _check_subjects(only)
     chosen = declarations(loaded, limit)

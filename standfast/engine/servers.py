@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import gevent
@@ -67,6 +67,13 @@ class Servers:
             if plan.error is not None:
                 plan.operations = []
         return Plan(self.environment, list(plans.values()))
+
+    def refuse(self, plan: Plan, reasons: Mapping[str, Exception]) -> None:
+        """Take servers out of this run, and their changes out of the plan."""
+        self.failures.update(reasons)
+        for host in plan.hosts:
+            if host.name in reasons:
+                host.error, host.operations = reasons[host.name], []
 
     def remember_questions(self) -> None:
         """Leave on each server what the last comparison asked, so that the next one takes one round trip."""
