@@ -26,8 +26,10 @@ class Session:
     """Who has logged in."""
     client: IPv4Address | IPv6Address | None
     """Where the connection comes from; ``None`` when there is no SSH connection."""
+    server: IPv4Address | IPv6Address | None
+    """The server's own address that it came in through."""
     port: int | None
-    """Port of the server that it came in through."""
+    """The server's port that it came in through."""
     method: str | None = None
     """How the account logged in, for example ``publickey``; ``None`` when the journal does not tell."""
     fingerprint: str | None = None
@@ -54,11 +56,38 @@ class CurrentSession(Fact[Session]):
             raise CouldNotLook(f"ssh: the connection was not found: {answer.reason}. Nothing was changed.")
         account, connection, *accepted = answer.lines
         if not connection:
-            return Session(account, None, None)
-        client, _, _, port = connection.split()
+            return Session(account, None, None, None)
+        client, _, server, port = connection.split()
         match = ACCEPTED.search(accepted[0]) if accepted else None
         found = match.groupdict() if match else {}
-        return Session(account, ip_address(client.partition("%")[0]), int(port), **found)
+        return Session(account, _address(client), _address(server), int(port), **found)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """Without the interface that a link-local address carries."""
+    return ip_address(text.partition("%")[0])
+
+
+class SshPorts(Fact[tuple[int, ...]]):
+    """
+    Ports for SSH connections: where sshd listens, where it will after a restart, where this one came in.
+
+    Raises:
+        CouldNotLook: no port was found.
+
+    Source: ss(8) for the process of ssh.service, ``sshd -T``, systemctl(1) for ssh.socket.
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return script(_LOOK_UPWARDS.partition("account=")[0] + _PORTS)
+
+    @override
+    def parse(self, answer: Answer) -> tuple[int, ...]:
+        ports = sorted({int(line) for line in answer.lines if line.isdigit() and line != "0"})
+        if not ports:
+            raise CouldNotLook("ssh: no port was found on which sshd listens. Nothing was changed.")
+        return tuple(ports)
 
 
 _LOOK_UPWARDS = r"""
@@ -73,6 +102,17 @@ echo "$account"; echo "$connection"
 set -- $connection
 journalctl --quiet --no-pager --output=cat --boot --reverse --lines=1 -t sshd -t sshd-session \
   --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :"""
+
+
+_PORTS = r"""
+echo "${connection##* }"
+[ -d /run/sshd ] || mkdir -m 755 /run/sshd
+sshd -T 2> /dev/null | sed -n 's/^port //p'
+main=$(systemctl show --property=MainPID --value ssh.service)
+[ "${main:-0}" = 0 ] || ss -Hltnp | grep "pid=$main," | awk '{ sub(/.*:/, "", $4); print $4 }'
+if systemctl is-active --quiet ssh.socket; then
+  systemctl show --property=Listen ssh.socket | sed 's/ .*//; s/.*[:=]//'
+fi"""
 
 
 DROP_IN = "/etc/ssh/sshd_config.d/00-standfast.conf"

@@ -1,0 +1,200 @@
+"""The packet filter: our own chains, the jumps to them, and who else rules there."""
+
+from __future__ import annotations
+
+import shlex
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from standfast.errors import CouldNotLook
+from standfast.facts.answer import Answer, Fact, script
+
+PREFIX = "STANDFAST-"
+NOT_INSTALLED, BAD_RULES = 9, 11
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Our rules in one address family, in the spelling of iptables-save."""
+
+    chains: tuple[str, ...]
+    """All rules of our chains; a chain without rules is there as ``:NAME``."""
+    jumps: tuple[str, ...]
+    """The jumps to our chains, each with its place, for example ``-I INPUT 1 -j STANDFAST-INPUT``."""
+
+    @property
+    def text(self) -> str:
+        """One rule a line."""
+        return "".join(f"{line}\n" for line in (*self.jumps, *self.chains))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is in force, and what candidates would be, in the same spelling."""
+
+    live: dict[str, Rules]
+    """By ``ipv4`` and ``ipv6``; a family that the server does not have is left out."""
+    wanted: dict[str, Rules]
+    fault: str
+    """What iptables says against the candidates; empty when nothing."""
+    reachable: bool | None
+    """Whether a new connection from the client to the port would be let in; ``None``: not tried."""
+
+
+class Firewall(Fact["Filter | None"]):
+    """
+    Our chains as they are and as they would be; ``None`` when iptables is not installed.
+
+    The candidates are loaded in a network namespace of their own, which is gone afterwards: so iptables
+    itself says whether they are right, how it would spell them, and whether a connection gets through.
+
+    + ipv4, ipv6: candidates, complete texts for iptables-restore
+    + client, server, port: a connection that must be possible; empty texts when there is none
+
+    Raises:
+        CouldNotLook: iptables is installed and does not answer.
+
+    Source: iptables-save(8), iptables-restore(8), unshare(1).
+    """
+
+    @override
+    def command(self, ipv4: str, ipv6: str, client: str, server: str, port: int) -> StringCommand:
+        values = {"ipv4": _encoded(ipv4), "ipv6": _encoded(ipv6), "client": client, "server": server}
+        given = "; ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
+        return script(f"{given}; port={port}\nexport ipv4 ipv6 client server port\n{_LOOK}")
+
+    @override
+    def parse(self, answer: Answer) -> Filter | None:
+        if answer.status == NOT_INSTALLED:
+            return None
+        if answer.status not in {0, BAD_RULES}:
+            raise CouldNotLook(f"firewall: could not be read: {answer.reason}. Nothing was changed.")
+        sections = _sections(answer.lines)
+        live = {name.split()[1]: _rules(lines) for name, lines in sections.items() if name.startswith("live")}
+        wanted = {
+            name.split()[1]: _rules(lines) for name, lines in sections.items() if name.startswith("wanted")
+        }
+        fault = "; ".join(answer.errors) or answer.reason if answer.status == BAD_RULES else ""
+        tried = {"accepted": True, "dropped": False}
+        return Filter(live, wanted, fault, tried.get("".join(sections.get("connection", []))))
+
+
+class OtherFirewalls(Fact[list[str]]):
+    """
+    Programs that keep rules of their own and would fight with ours, and rules that ours cannot see.
+
+    Each is a sentence's middle: "expected no other firewall, found …".
+
+    Source: systemctl(1), ufw.conf(5), iptables-legacy(8).
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return script(_OTHERS)
+
+    @override
+    def parse(self, answer: Answer) -> list[str]:
+        if answer.status != 0:
+            raise CouldNotLook(f"firewall: could not be read: {answer.reason}. Nothing was changed.")
+        return answer.lines
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _sections(lines: list[str]) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
+    name = ""
+    for line in lines:
+        if line.startswith("== "):
+            name = line.removeprefix("== ")
+            sections[name] = []
+        else:
+            sections.setdefault(name, []).append(line)
+    return sections
+
+
+def _rules(saved: list[str]) -> Rules:
+    """Our part of what iptables-save printed."""
+    names = sorted(line[1:].split()[0] for line in saved if line.startswith(f":{PREFIX}"))
+    chains: list[str] = []
+    for name in names:
+        rules = [line for line in saved if line.startswith(f"-A {name} ")]
+        chains += rules or [f":{name}"]
+    return Rules(tuple(chains), tuple(_jumps(saved)))
+
+
+def _jumps(saved: list[str]) -> Iterator[str]:
+    counts: dict[str, int] = {}
+    for line in saved:
+        if not line.startswith("-A "):
+            continue
+        _, parent, rest = line.split(" ", 2)
+        counts[parent] = counts.get(parent, 0) + 1
+        if not parent.startswith(PREFIX) and f"-j {PREFIX}" in rest:
+            yield f"-I {parent} {counts[parent]} {rest}"
+
+
+_LOOK = r"""
+command -v iptables-save iptables-restore ip6tables-save ip6tables-restore > /dev/null || exit 9
+families=ipv4; [ -d /proc/sys/net/ipv6 ] && families='ipv4 ipv6'; export families
+tool() { if [ "$1" = ipv4 ]; then echo iptables; else echo ip6tables; fi; }
+for family in $families; do
+  echo "== live $family"; "$(tool $family)-save" -t filter || exit 1
+done
+exec unshare --net sh -c '
+  tool() { if [ "$1" = ipv4 ]; then echo iptables; else echo ip6tables; fi; }
+  jumps() {
+    echo ":DOCKER-USER - [0:0]"
+    echo "-I INPUT 1 -j STANDFAST-INPUT"
+    echo "-I DOCKER-USER 1 -j STANDFAST-DOCKER"
+  }
+  for family in $families; do
+    eval "text=\$$family"; tool=$(tool $family)
+    { printf %s "$text" | base64 -d | sed "/^COMMIT/,\$d"; jumps; echo COMMIT; } | "$tool-restore" || exit 11
+    echo "== wanted $family"; "$tool-save" -t filter || exit 1
+  done
+  [ -n "$client" ] || exit 0
+  case $client in *:*) tool=ip6tables bits=128 flag=nodad ;; *) tool=iptables bits=32 flag= ;; esac
+  # What has passed INPUT comes by the INPUT chain of the table nat: its counter tells.
+  "$tool" -t nat -A INPUT -p tcp --dport "$port" || exit 0
+  unshare --net sleep 20 & other=$!
+  trap "kill $other" EXIT
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ] && break; sleep 0.02
+  done
+  there() { nsenter --net --target "$other" "$@"; }
+  {
+    ip link add sf0 type veth peer name sf1 netns "$other" &&
+    ip link set sf0 up && there ip link set sf1 up &&
+    ip addr add "$server/$bits" dev sf0 $flag && ip route add "$client/$bits" dev sf0 &&
+    there ip addr add "$client/$bits" dev sf1 $flag && there ip route add "$server/$bits" dev sf1
+  } 2> /dev/null || exit 0
+  there timeout 0.5 bash -c "exec 3<> /dev/tcp/$server/$port" 2> /dev/null
+  echo "== connection"
+  "$tool" -t nat -vS INPUT | grep -q "dport $port .*-c [1-9]" && echo accepted || echo dropped
+'"""
+
+_OTHERS = r"""
+active() { systemctl is-active --quiet "$1"; }
+if active ufw.service && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2> /dev/null; then
+  echo 'ufw, which is enabled (`sudo ufw disable`)'
+fi
+if active firewalld.service; then
+  echo 'firewalld, which runs (`sudo systemctl disable --now firewalld`)'
+fi
+if active nftables.service; then
+  echo 'nftables.service, which replaces all rules when it starts (`sudo systemctl disable --now nftables`)'
+fi
+case $(iptables -V 2> /dev/null) in *nf_tables*) ;; *) exit 0 ;; esac
+if grep -qs filter /proc/net/ip_tables_names /proc/net/ip6_tables_names &&
+  { iptables-legacy-save -t filter; ip6tables-legacy-save -t filter; } 2> /dev/null |
+  grep -qE '^-A |^:(INPUT|FORWARD) DROP'
+then
+  echo 'rules of the old backend, which iptables does not show (`sudo iptables-legacy-save` does)'
+fi"""

@@ -1,0 +1,172 @@
+"""The packet filter: our own chains, swapped as a whole, in force before a port can be open."""
+
+from __future__ import annotations
+
+import shlex
+from base64 import b64encode
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from pyinfra import host
+from pyinfra.api import StringCommand
+
+from standfast.errors import Refused
+from standfast.facts.files import File
+from standfast.facts.firewall import Filter, Firewall, OtherFirewalls, Rules
+from standfast.facts.ssh import CurrentSession, Session
+from standfast.inventory.schema import AllowRule, SshRule
+from standfast.operations.change import Change, Step
+from standfast.operations.diff import unified
+from standfast.operations.named import operation
+from standfast.rendering import Rendered, plain
+
+FOLDER = "/etc/standfast/firewall"
+LOADER = "/usr/local/lib/standfast/firewall-load"
+
+Family = Literal["ipv4", "ipv6"]
+FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+SHOWN = {"ipv4": "IPv4", "ipv6": "IPv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One rule of the inventory for one protocol, one source and one address family."""
+
+    protocol: str
+    ports: str
+    """A port, or two with a colon between them."""
+    source: str
+    """A network in the family's notation; all addresses for ``any``."""
+
+
+def ssh_openings(rule: SshRule, ports: Iterable[int], family: Family) -> list[Opening]:
+    """The openings for SSH in one address family."""
+    return [Opening("tcp", str(port), source) for port in ports for source in _sources(rule.sources, family)]
+
+
+def openings(rules: Iterable[AllowRule], family: Family) -> list[Opening]:
+    """The openings of an inventory in one address family, in its order."""
+    return [
+        Opening(protocol, str(rule.port).replace("-", ":"), source)
+        for rule in rules
+        for protocol in rule.protocol
+        for source in _sources(rule.sources, family)
+    ]
+
+
+@operation
+def ruleset(*, ipv4: Rendered, ipv6: Rendered, ssh: SshRule) -> Generator[StringCommand, None, None]:
+    """
+    Make sure that our chains are these, now and after a reboot; no other rule is touched.
+
+    Every change to the firewall goes through this operation, and is one step: both families are checked,
+    swapped (each in one transaction) and written down for the next boot. Connections that are open stay.
+
+    + ipv4, ipv6: complete texts for iptables-restore, with our chains only
+    + ssh: who may open an SSH connection
+
+    Raises:
+        Refused: standfast itself could not come back, the rules are wrong, or another firewall is there.
+            Nothing has been changed.
+    """
+    texts = {"ipv4": ipv4, "ipv6": ipv6}
+    session = host.get_fact(CurrentSession)
+    present = host.get_fact(
+        Firewall,
+        ipv4=ipv4.text,
+        ipv6=ipv6.text,
+        client=str(session.client or ""),
+        server=str(session.server or ""),
+        port=session.port or 0,
+    )
+    faults = [*_locked_out(present, session, ssh), *_others(), *_wrong(present)]
+    if faults:
+        raise Refused("\n".join(f"firewall: {fault}" for fault in faults) + " Nothing was changed.")
+    changes = [*_live_changes(present, texts), *_written_changes(texts)]
+    if not changes:
+        host.noop("the firewall is as declared")
+        return
+    values = "; ".join(
+        f"{family}={shlex.quote(b64encode(text.text.encode()).decode())}" for family, text in texts.items()
+    )
+    yield Step(f"{values}; folder={FOLDER}; load={LOADER}\n{_SWAP}", changes=changes)
+
+
+def _sources(sources: Sequence[str | IPv4Network | IPv6Network], family: Family) -> Iterator[str]:
+    for source in sources:
+        if isinstance(source, str):
+            yield {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}[family]
+        elif f"ipv{source.version}" == family:
+            yield str(source)
+
+
+def _locked_out(present: Filter | None, session: Session, ssh: SshRule) -> Iterator[str]:
+    client = session.client
+    if client is None:
+        return
+    networks = [source for source in ssh.sources if not isinstance(source, str)]
+    if len(networks) == len(ssh.sources) and not any(client in network for network in networks):
+        yield (
+            f"ssh.from: expected a network that includes {client}, from which standfast is connected, found "
+            f"{', '.join(map(str, networks))}. Add it, for example `{client}/{client.max_prefixlen}`."
+        )
+    elif present is not None and not present.fault and present.reachable is False:
+        yield (
+            f"expected rules that let in a new SSH connection from {client} to port {session.port}, found in "
+            "a trial that they drop it. Compare your own templates/firewall/rules.j2 with ours."
+        )
+
+
+def _others() -> Iterator[str]:
+    for found in host.get_fact(OtherFirewalls):
+        yield f"expected no other firewall on the server, found {found}."
+
+
+def _wrong(present: Filter | None) -> Iterator[str]:
+    if present is not None and present.fault:
+        yield f"templates/firewall/rules.j2: iptables does not accept the rules: {present.fault}."
+
+
+def _live_changes(present: Filter | None, texts: dict[str, Rendered]) -> Iterator[Change]:
+    """What changes in the kernel, in iptables' own spelling; before iptables is there, in ours."""
+    for family in FAMILIES:
+        if present is None:
+            lines = [line for line in texts[family].text.splitlines() if line.startswith("-A ")]
+            yield Change("create", f"{SHOWN[family]} firewall", diff="\n".join(f"+{line}" for line in lines))
+        elif family in present.live and present.live[family] != present.wanted[family]:
+            yield _live_change(family, present.live[family], present.wanted[family])
+
+
+def _live_change(family: Family, live: Rules, wanted: Rules) -> Change:
+    new = not live.chains
+    return Change(
+        "create" if new else "update",
+        f"{SHOWN[family]} firewall",
+        "open connections stay",
+        unified(live.text.encode(), plain(wanted.text)),
+    )
+
+
+def _written_changes(texts: dict[str, Rendered]) -> Iterator[Change]:
+    """What changes in the files for the next boot."""
+    for family, text in texts.items():
+        path = f"{FOLDER}/{family}.rules"
+        written = host.get_fact(File, path=path)
+        if written is None or written.content != text.text.encode():
+            yield Change("create" if written is None else "update", path, "for the next boot")
+
+
+# In force first, written down afterwards: what turns out wrong is gone after a reboot.
+_SWAP = """set -e; trap '' HUP PIPE; umask 022
+mkdir -p "$folder"
+new=$(mktemp -d "$folder/.new.XXXXXX"); trap 'rm -rf -- "$new"' EXIT
+printf %s "$ipv4" | base64 -d > "$new/ipv4.rules"
+printf %s "$ipv6" | base64 -d > "$new/ipv6.rules"
+"$load" test "$new"
+"$load" load "$new"
+sync "$new/ipv4.rules" "$new/ipv6.rules"
+mv -f -T "$new/ipv4.rules" "$folder/ipv4.rules"
+mv -f -T "$new/ipv6.rules" "$folder/ipv6.rules"
+sync "$folder\""""
