@@ -90,7 +90,6 @@ def _same_server_twice(inventory: Inventory) -> Findings:
                 ("hosts", second, "address"),
                 f"expected another server than `{first}`, not the same address and port; "
                 "remove one of the two, or give `ssh.port` when they differ in it",
-                given=(("hosts", first, "address"),),
             )
 
 

@@ -97,7 +97,7 @@ class Resolver:
                 return _from_file(self._root / expanded(secret.file), secret.file)
             return _from_command(secret.command or "", self._root)
         except _Unavailable as problem:
-            return problem
+            return _Unavailable(str(problem))  # a new one: the old one's frames hold the value
 
 
 def resolve(secret: Secret, *, root: Path, where: str) -> SecretValue:

@@ -56,19 +56,26 @@ def test_from_a_file_without_its_last_newline(tmp_path: Path) -> None:
         ("echo 'quoted  text'", "quoted  text"),
         ("printf abc | tr a-c A-C", "ABC"),
         ("echo $HOME_OF_TEST", "it is there"),
-        ("cat", None),  # standard input is closed: it does not wait
     ],
 )
-def test_from_a_command(
-    command: str, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_a_command(command: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME_OF_TEST", "it is there")
-    if expected is None:
-        assert fails(Secret(command=command), tmp_path) == (
-            "here: expected a secret from the output of `cat`, but it is empty"
-        )
-    else:
-        assert resolve(Secret(command=command), root=tmp_path, where="").reveal() == expected
+    assert resolve(Secret(command=command), root=tmp_path, where="").reveal() == expected
+
+
+def test_a_command_cannot_read_our_standard_input(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"not for the command\n")
+    os.close(write_end)
+    own = os.dup(0)
+    os.dup2(read_end, 0)
+    try:
+        message = fails(Secret(command="cat"), tmp_path)
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+        os.close(read_end)
+    assert message == "here: expected a secret from the output of `cat`, but it is empty"
 
 
 def test_a_command_runs_in_the_repository_and_once(tmp_path: Path) -> None:
