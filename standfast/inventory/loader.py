@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from standfast.inventory.faults import Fault, InventoryFaults, Where
 from standfast.inventory.paths import absolute, expanded, folder_on_screen, on_screen
 from standfast.inventory.schema import Inventory
 from standfast.inventory.validation import validate
+from standfast.inventory.wording import closest
 
 FOLDER = "inventories"
 SUFFIXES = (".yml", ".yaml")
@@ -102,6 +102,6 @@ def _existing(asked: str, cwd: Path) -> str:
     if not existing:
         return f"; {folder_on_screen(cwd)} has no inventories ({FOLDER}/*.yml); `standfast init` writes one"
     names = [p.stem for p in existing]
-    close = difflib.get_close_matches(Path(asked).stem, names, n=1)
-    hint = f"did you mean `{close[0]}`? " if close else ""
+    close = closest(Path(asked).stem, names)
+    hint = f"did you mean `{close}`? " if close else ""
     return f"; {hint}there are: {', '.join(names)}"

@@ -43,6 +43,7 @@ def test_a_path_is_taken_as_it_is(repository: Path) -> None:
     ("asked", "place", "hint"),
     [
         ("prodction", "inventories/prodction.yml", "did you mean `production`? "),
+        ("prod", "inventories/prod.yml", "did you mean `production`? "),
         ("inventories/staging.yml", "inventories/staging.yml", ""),
         ("../nowhere.yml", "../nowhere.yml", ""),
     ],
