@@ -27,9 +27,10 @@ from standfast.engine.connector import StandfastConnector
 from standfast.engine.host_data import host_data
 from standfast.engine.plan import PlannedOperation
 
-# pyinfra reports through this logger; without a handler Python prints its warnings on stderr.
+# Both report through a logger, and raise what matters; without a handler Python prints it on stderr.
 logger.addHandler(logging.NullHandler())
 logger.propagate = False
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 PARALLEL = 40  # greenlets; each is one server
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from testinfra.host import Host as LiveHost
 
 from standfast.inventory.schema import Caddy, Host
 
+HTTP, HTTPS = 80, 443
 SERVER_FAULT = 500
 
 
@@ -27,15 +30,22 @@ def test_caddyfile_is_good(host: LiveHost, caddy: Caddy) -> None:
     assert host.run("runuser -u caddy -- caddy adapt --config /etc/caddy/Caddyfile").rc == 0
 
 
+def reachable_at(site: str, *, plain: bool) -> tuple[str, str, int]:
+    """Scheme, host name and port at which a site of the inventory is asked; `*` and no name stand for any."""
+    written, _, address = site.rpartition("://")
+    parts = urlsplit(f"//{address}")
+    name = (parts.hostname or "localhost").replace("*", "any")
+    scheme = written or ("http" if plain or parts.port == HTTP else "https")
+    return scheme, name, parts.port or (HTTP if scheme == "http" else HTTPS)
+
+
 def test_site_answers(host: LiveHost, declared: Host, site: str) -> None:
     assert declared.caddy is not None
-    plain = declared.caddy.sites[site].tls == "off"
-    scheme, port = ("http", 80) if plain else ("https", 443)
-    name = site.split(":", 1)[0]
+    scheme, name, port = reachable_at(site, plain=declared.caddy.sites[site].tls == "off")
     code = host.check_output(
-        "curl -sk -m 10 -o /dev/null -w '%s' --resolve %s %s",
+        "curl -sk -m 10 -o /dev/null -w %s --resolve %s %s",
         "%{http_code}",
         f"{name}:{port}:127.0.0.1",
-        f"{scheme}://{name}/",
+        f"{scheme}://{name}:{port}/",
     )
     assert 200 <= int(code) < SERVER_FAULT
