@@ -1,0 +1,189 @@
+"""The main job on the full example: one YAML file, a real server, and what may happen to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standfast.lab import nspawn
+from standfast.lab.nspawn import Server
+from tests.server.conftest import STANDFAST, Repository
+from tests.server.toybox import ask, build_images, counts, full_toybox, manage
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    build_images(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toybox(lab_server: Callable[[str], Server]) -> Server:
+    return lab_server("test-main")
+
+
+@pytest.fixture(scope="module")
+def infra(tmp_path_factory: pytest.TempPathFactory, toybox: Server, images: Path) -> Repository:
+    repository = Repository(tmp_path_factory.mktemp("infra"))
+    full_toybox(repository, toybox, images)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def applied(infra: Repository, toybox: Server) -> dict[str, Any]:
+    """The first apply of a blank server, and some rows: the plan before it, and what it did."""
+    planned = infra.plan()
+    done = json.loads(infra.standfast("apply", "lab", "--yes", "--json", expect=0).stdout)
+    manage(toybox, "fill --users 30")
+    return {"plan": planned, "done": done}
+
+
+def changes(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document["hosts"][0][key]
+    return found
+
+
+def test_the_first_apply_did_exactly_what_the_plan_listed(applied: dict[str, Any]) -> None:
+    assert changes(applied["plan"], "changes") == changes(applied["done"], "done")
+    assert len(changes(applied["done"], "done")) > 25
+    failed = [check for check in applied["done"]["verification"]["checks"] if check["outcome"] == "failed"]
+    assert failed == []
+
+
+def test_nine_more_applies_change_nothing(infra: Repository, applied: dict[str, Any]) -> None:
+    for _ in range(9):
+        done = json.loads(infra.standfast("apply", "lab", "--yes", "--json", expect=0).stdout)
+        assert changes(done, "done") == []
+
+
+def test_the_site_answers_from_outside(toybox: Server, applied: dict[str, Any]) -> None:
+    assert json.loads(ask(toybox).stdout)
+    assert "og:title" in ask(toybox, "/posts/1/").stdout
+
+
+def test_no_secret_is_shown_anywhere(infra: Repository, toybox: Server, applied: dict[str, Any]) -> None:
+    assert "s3cr3t-" not in json.dumps(applied)
+    assert "s3cr3t-" not in toybox.run("sudo journalctl --no-pager; ps axww").stdout
+    assert "s3cr3t-" not in toybox.run("sudo cat /var/lib/standfast/facts/commands.json").stdout
+
+
+@pytest.mark.parametrize(
+    "disaster",
+    [
+        "docker compose -p toybox down -v",
+        "docker rm -f $(docker ps -aq)",
+        "systemctl stop docker docker.socket; rm -rf /var/lib/docker/containers/*; systemctl start docker",
+        "docker compose -p toybox stop",
+        "rm -rf /srv/apps/toybox",
+    ],
+)
+def test_apply_brings_everything_back(
+    infra: Repository, toybox: Server, applied: dict[str, Any], disaster: str
+) -> None:
+    before = counts(toybox)
+    toybox.run(f"sudo sh -c '{disaster}'", timeout=180)
+    infra.standfast("apply", "lab", "--yes", expect=0)
+    assert counts(toybox) == before
+    assert ask(toybox).returncode == 0
+    infra.standfast("plan", "lab", expect=0)
+
+
+def test_a_power_cut_loses_no_row(infra: Repository, toybox: Server, applied: dict[str, Any]) -> None:
+    before = counts(toybox)
+    nspawn.power_cut(toybox.name)
+    nspawn.power_on(toybox.name)
+    infra.standfast("apply", "lab", "--yes", expect=0)
+    assert counts(toybox) == before
+    assert ask(toybox).returncode == 0
+
+
+def test_an_edit_by_hand_is_found_and_repaired(
+    infra: Repository, toybox: Server, applied: dict[str, Any]
+) -> None:
+    toybox.run(
+        "sudo sed -i s/127.0.0.1:8000/127.0.0.1:8001/ /etc/caddy/Caddyfile && sudo systemctl reload caddy"
+    )
+    assert ask(toybox).returncode != 0
+    shown = infra.standfast("plan", "lab", expect=2).stdout
+    assert "127.0.0.1:8001" in shown
+    infra.standfast("apply", "lab", "--yes", expect=0)
+    assert ask(toybox).returncode == 0
+
+
+def test_verify_finds_what_does_not_hold(infra: Repository, toybox: Server, applied: dict[str, Any]) -> None:
+    infra.standfast("verify", "lab", expect=0)
+    toybox.run("sudo systemctl stop caddy")
+    failed = infra.standfast("verify", "lab", expect=1)
+    assert "test_caddy_runs_and_starts_at_boot" in failed.stdout
+    infra.standfast("apply", "lab", "--yes", expect=0)
+    infra.standfast("verify", "lab", expect=0)
+
+
+def test_a_users_own_test_runs_with_verify(
+    infra: Repository, toybox: Server, applied: dict[str, Any]
+) -> None:
+    own = infra.write("tests/test_own.py", "def test_mine(host):\n    assert host.file('/etc/mine').exists\n")
+    failed = infra.standfast("verify", "lab", expect=1)
+    assert "test_mine" in failed.stdout
+    own.unlink()
+
+
+def test_stock_pyinfra_finds_nothing_to_do(
+    infra: Repository, toybox: Server, applied: dict[str, Any]
+) -> None:
+    pyinfra = Path(STANDFAST[0]).with_name("pyinfra")
+    done = subprocess.run(
+        [str(pyinfra), "-y", "@standfast/lab", "deploys.site"],
+        cwd=infra.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    grand_total = next(line for line in done.stderr.splitlines() if "Grand total" in line)
+    assert grand_total.split()[3:5] == ["-", "-"], done.stderr
+    assert "s3cr3t-" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def blank(request: pytest.FixtureRequest) -> Iterator[Server]:
+    name = f"test-kill{request.node.callspec.params['moment']}"
+    yield nspawn.up(name, report=lambda _: None)
+    nspawn.destroy(name)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 5])
+def test_a_first_apply_killed_at_any_moment_converges(
+    repository: Repository, blank: Server, images: Path, moment: int
+) -> None:
+    full_toybox(repository, blank, images)
+    # While packages are installed, right after Docker started, while images load, while services start, …
+    needle = ["package docker.io", "volume toybox_pgdata", "image toybox/web:1", "toybox/web\n", "caddy"][
+        moment - 1
+    ]
+    process = subprocess.Popen(
+        [*STANDFAST, "apply", "lab", "--yes"],
+        cwd=repository.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if needle in line:
+            break
+    else:
+        pytest.fail(f"apply never said {needle!r}")
+    time.sleep(1)
+    process.kill()
+    process.wait()
+    repository.standfast("apply", "lab", "--yes", expect=0)
+    repository.standfast("plan", "lab", expect=0)
+    assert ask(blank).returncode == 0
