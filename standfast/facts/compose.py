@@ -24,7 +24,7 @@ class Resolved:
     """An application's Compose file as Compose reads it."""
 
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """Compose's checksum of each service that it would run; a container's label has the one it was made by."""
+    """Compose's checksum of each service; a container's label has the one that it was made by."""
     images: frozenset[str] = frozenset()
     """Names of the images that those services need."""
     fault: str = ""
@@ -76,8 +76,13 @@ class Project(Fact["Resolved | None"]):
                 "[ -e compose.yml ] || exit 0",
                 compose_function(folder, env=env, overrides=bool(overrides)),
                 *([_OVERRIDES.format(shlex.quote(overrides))] if overrides else []),
-                f"hashes=$(compose config --hash '*') || exit {NOT_VALID}",
-                "printf '%s\\n' \"$hashes\" | sed 's/^/hash /'",
+                f"resolved=$(compose config) || exit {NOT_VALID}",
+                # `up` hashes a service after its `env_file` has become its environment, `config --hash`
+                # before: only of the resolved file both say the same.
+                (
+                    f"printf '%s\\n' \"$resolved\" | {_docker_compose(folder)} --env-file /dev/null "
+                    "--file - config --hash '*' | sed 's/^/hash /'"
+                ),
                 "compose config --images | sed 's/^/image /'",
             ]
         )
@@ -111,14 +116,20 @@ def compose_function(folder: str, *, env: bool, overrides: bool = False) -> str:
 
     It sees no environment of ours and no file that is not declared.
     """
-    name = shlex.quote(folder.rpartition("/")[2])
-    quoted = shlex.quote(folder)
-    env_file = f"{quoted}/.env" if env else "/dev/null"
+    env_file = shlex.quote(f"{folder}/.env") if env else "/dev/null"
     more = " --file /tmp/overrides.yml" if overrides else ""
     return (
-        'compose() { env -i PATH="$PATH" HOME=/root LC_ALL=C docker compose --project-name '
-        f"{name} --project-directory {quoted} --env-file {env_file} "
-        f'--file {quoted}/compose.yml{more} "$@"; }}'
+        f"compose() {{ {_docker_compose(folder)} --env-file {env_file} "
+        f'--file {shlex.quote(f"{folder}/compose.yml")}{more} "$@"; }}'
+    )
+
+
+def _docker_compose(folder: str) -> str:
+    """The command for the project of a folder, without any environment of ours."""
+    name, quoted = shlex.quote(folder.rpartition("/")[2]), shlex.quote(folder)
+    return (
+        'env -i PATH="$PATH" HOME=/root LC_ALL=C docker compose '
+        f"--project-name {name} --project-directory {quoted}"
     )
 
 
