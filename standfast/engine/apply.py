@@ -147,7 +147,7 @@ class _Run:
         )
 
     def _change(self, host: Host) -> None:
-        connector(host).memory.clear()
+        connector(host).forget()
         plan, result = self.plans[host.name], self.results[host.name]
         started = time.monotonic()
         result.open = list(plan.changes)

@@ -97,13 +97,22 @@ class StandfastConnector(SSHConnector):
 
     @cached_property
     def memory(self) -> dict[str, list[str]]:
-        """Answers that were fetched together, by command; empty as soon as anything may have changed."""
+        """Answers of this comparison, by command: a question is asked once."""
         return {}
 
     @cached_property
     def asked(self) -> dict[str, None]:
         """Commands of all facts that were asked, in order: what the next plan fetches together."""
         return {}
+
+    listed: frozenset[str] = frozenset()
+    """Commands on the server's list, whose answers came together."""
+    remembers = False
+
+    def forget(self) -> None:
+        """From here on every question goes to the server: something may have changed there."""
+        self.memory.clear()
+        self.remembers = False
 
     def fetch_together(self) -> None:
         """
@@ -121,12 +130,14 @@ class StandfastConnector(SSHConnector):
                 f"`echo '{self.user} ALL=(ALL) NOPASSWD: ALL' | "
                 "sudo EDITOR='tee' visudo -f /etc/sudoers.d/standfast`. Nothing was changed."
             )
-        self.memory = fact_trace.unpacked(output)
+        self.memory.update(fact_trace.unpacked(output))
+        self.listed = frozenset(self.memory)
+        self.remembers = True
 
     def remember_questions(self) -> None:
         """Leave the list of asked facts on the server, when it is not the one that is there."""
         commands = list(self.asked)
-        if sorted(commands) != sorted(self.memory):
+        if self.listed != set(commands):
             self.exchange(self.as_root(fact_trace.WRITE), b64encode(fact_trace.packed(commands)))
 
     def as_root(self, shell: str) -> str:
@@ -164,7 +175,8 @@ class StandfastConnector(SSHConnector):
     ) -> tuple[bool, CommandOutput]:
         """As pyinfra's; a broken connection raises `ConnectionLost`, an unread fact `CouldNotLook`."""
         question = command.get_raw_value()
-        if STATUS in question and not arguments.get("_stdin"):
+        repeatable = STATUS in question and not arguments.get("_stdin")
+        if repeatable:
             self.asked[question] = None
             if question in self.memory:
                 lines = [OutputLine("stdout", line) for line in self.memory[question]]
@@ -180,6 +192,8 @@ class StandfastConnector(SSHConnector):
         if not status and STATUS in question:
             reason = output.stderr_lines[-1] if output.stderr_lines else "no answer"
             raise CouldNotLook(f"{self.place}: the server could not be read: {reason}. Nothing was changed.")
+        if repeatable and self.remembers:
+            self.memory[question] = output.stdout_lines
         return status, output
 
     @override
