@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +71,8 @@ def build(root: Root, path: Path) -> archive.Layer:
     Raises:
         BuildFailed: mmdebstrap failed or is missing; nothing is left of the attempt.
     """
+    if not shutil.which("mmdebstrap"):
+        raise BuildFailed("mmdebstrap is not installed: apt-get install mmdebstrap")
     with tempfile.TemporaryDirectory(prefix=f"{root.name}-", dir=path.parent) as folder:
         plain = Path(folder) / "root.tar"
         run(
@@ -93,7 +98,11 @@ def command(root: Root, plain: Path) -> list[str]:
             options.append(f'--customize-hook={shlex.quote(str(after))} "$1"')
     # The last program takes apt away, so mmdebstrap has nothing to clean.
     options.append("--skip=cleanup/apt")
-    return ["mmdebstrap", *options, RELEASE, str(plain), *sources()]
+    return [*ALONE, "mmdebstrap", *options, RELEASE, str(plain), *sources()]
+
+
+# What mmdebstrap mounts goes with it, even when it is killed; without root it sees to that itself.
+ALONE = ("unshare", "--mount", "--propagation", "private") if os.geteuid() == 0 else ()
 
 
 def sources() -> Sequence[str]:
@@ -113,18 +122,43 @@ def sources() -> Sequence[str]:
     return lines
 
 
+RUNNING: set[subprocess.Popen[str]] = set()
+"""Programs that have not ended; see `stop`."""
+
+
 def run(call: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """
-    Run a program to its end and return what it printed; it ends when we are interrupted.
+    Run a program to its end and return what it printed.
 
     Raises:
         BuildFailed: it is missing or failed.
     """
     try:
-        done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+        # In a session of its own: Ctrl-C reaches only us, and `stop` ends it in order.
+        child = subprocess.Popen(
+            call,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
     except FileNotFoundError:
-        raise BuildFailed(f"{call[0]} is not installed: apt-get install mmdebstrap python3-pip") from None
-    if done.returncode:
-        end = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-15:])
-        raise BuildFailed(f"{shlex.join(call)[:200]} …: exit {done.returncode}\n{end}")
-    return done.stdout
+        raise BuildFailed(f"{call[0]} is not installed") from None
+    RUNNING.add(child)
+    try:
+        out, err = child.communicate()
+    finally:
+        RUNNING.discard(child)
+    if child.returncode:
+        end = "\n".join(f"  {line}" for line in err.strip().splitlines()[-15:])
+        raise BuildFailed(f"{shlex.join(call)[:200]} …: exit {child.returncode}\n{end}")
+    return out
+
+
+def stop() -> None:
+    """Ask every running program to end; mmdebstrap takes its half-built root away first."""
+    for child in list(RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)

@@ -95,14 +95,24 @@ def pip() -> list[str]:
 
 def web_entries() -> list[Entry]:
     """The upper layer of the web image: the application."""
-    sources = (path for path in APP.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [
-        *(Entry(f"srv/app/{p.relative_to(APP)}", p.read_bytes(), 0o644) for p in sources),
+        *(Entry(f"srv/app/{path}", (APP / path).read_bytes(), 0o644) for path in app_files()),
         Entry("srv/app", None, 0o755),
         Entry("srv/media", None, 0o755, WEB_USER),
         program("usr/local/bin/toybox", HERE / "web/entrypoint"),
         program("usr/local/bin/healthcheck", HERE / "web/healthcheck"),
     ]
+
+
+def app_files() -> list[Path]:
+    """Files of the application, relative to it, without what tools leave there."""
+    found = (path.relative_to(APP) for path in APP.rglob("*") if path.is_file())
+    return sorted(
+        path
+        for path in found
+        if path.name != "ruff.toml"
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    )
 
 
 def web_config(version: str) -> Mapping[str, object]:
