@@ -45,9 +45,10 @@ def print_plan(plan: Plan) -> None:
 
 def print_errors(errors: dict[str, Exception]) -> None:
     """Print what went wrong, one message a server; a bug keeps its traceback."""
-    for error in errors.values():
+    for name, error in errors.items():
         if isinstance(error, StandfastError):
-            click.echo(f"{click.style('✗', fg='red', bold=True)} {error}", err=True)
+            message = str(error) if str(error).startswith(name) else f"{name}: {error}"
+            click.echo(f"{click.style('✗', fg='red', bold=True)} {message}", err=True)
         else:
             click.echo("".join(traceback.format_exception(error)), err=True)
 
