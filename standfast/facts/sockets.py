@@ -30,6 +30,8 @@ class Listener:
     """The process's short name."""
     command: str
     """Its command line."""
+    unit: str = ""
+    """The systemd unit that it belongs to; empty when the server does not tell."""
 
 
 class Listeners(Fact[list[Listener]]):
@@ -49,6 +51,7 @@ class Listeners(Fact[list[Listener]]):
             "for pid in $(printf '%s' \"$found\" | grep -o 'pid=[0-9]*' | cut -d = -f 2 | sort -u); do\n"
             '  if [ -r "/proc/$pid/cmdline" ]; then\n'
             f'    echo "command $pid $(tr "\\0\\n" "  " < /proc/$pid/cmdline | cut -c 1-{COMMAND_LENGTH})"\n'
+            '    echo "unit $pid $(sed -n "s/^0:.*\\///p" /proc/$pid/cgroup)"\n'
             "  fi\n"
             "done"
         )
@@ -59,19 +62,20 @@ class Listeners(Fact[list[Listener]]):
             raise CouldNotLook(
                 f"ports: the server's sockets could not be listed: {answer.reason}. Nothing was changed."
             )
-        commands: dict[int, str] = {}
+        told: dict[str, dict[int, str]] = {"command": {}, "unit": {}}
         for line in answer.lines:
-            if line.startswith("command "):
-                _, pid, command = line.split(" ", 2)
-                commands[int(pid)] = command.strip()
+            kind, _, rest = line.partition(" ")
+            if kind in told:
+                pid, _, value = rest.partition(" ")
+                told[kind][int(pid)] = value.strip()
         return [
             listener
             for line in answer.lines
-            if line.startswith("socket ") and (listener := _listener(line, commands)) is not None
+            if line.startswith("socket ") and (listener := _listener(line, told)) is not None
         ]
 
 
-def _listener(line: str, commands: dict[int, str]) -> Listener | None:
+def _listener(line: str, told: dict[str, dict[int, str]]) -> Listener | None:
     fields = line.split()
     if len(fields) < 6:
         return None
@@ -87,5 +91,6 @@ def _listener(line: str, commands: dict[int, str]) -> Listener | None:
         port=int(port),
         pid=pid,
         process=match["name"] if match else "",
-        command=commands.get(pid, ""),
+        command=told["command"].get(pid, ""),
+        unit=told["unit"].get(pid, ""),
     )

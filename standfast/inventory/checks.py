@@ -76,6 +76,13 @@ def _host(host: Host, root: Path) -> Findings:
     if host.caddy is not None:
         yield from _under(_caddy(host.caddy, root), "caddy")
     yield from _twice("packages", host.packages)
+    whats = [entry.what for entry in host.accept]
+    for i, what in enumerate(whats):
+        if what in whats[:i]:
+            yield Finding(
+                ("accept", i, "what"),
+                f"expected each finding once, but an entry above names `{printable(what)}` too; remove one",
+            )
 
 
 def _under(findings: Findings, *steps: str | int) -> Findings:

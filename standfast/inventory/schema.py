@@ -8,6 +8,7 @@ Every field has a description and an example; every type says in words what it a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -157,6 +158,12 @@ SshdSetting = Annotated[
     Expected("the name of a setting of sshd_config(5), such as `MaxAuthTries`"),
 ]
 OneLine = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$"), Expected("text on one line")]
+FindingName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]+:[^\x00-\x1f]+$"),
+    Expected("the name of a finding of `standfast drift`, such as `container:mailhog` or `port:tcp/*`"),
+]
+Day = Annotated[date, Expected("a day such as `2027-01-31`")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"), Expected("an e-mail address")]
 
 
@@ -370,6 +377,17 @@ class Caddy(Part):
         return self
 
 
+class Accepted(Part):
+    """A difference that `standfast drift` shall show and not count."""
+
+    what: FindingName = Field(examples=["container:mailhog"])
+    """Name of the finding, as `standfast drift` shows it; `*` and `?` stand for any text and any character."""
+    reason: OneLine = Field(examples=["mail catcher of the design team"])
+    """Why it may stay."""
+    until: Day | None = Field(default=None, examples=["2027-01-31"])
+    """Last day on which it is accepted; from the next one on it counts again. Default: without an end."""
+
+
 class Host(Part):
     """One server: its full declared state."""
 
@@ -401,6 +419,10 @@ class Host(Part):
         default=None, examples=[{"sites": {"toybox.example.com": {"proxy": "127.0.0.1:8000"}}}]
     )
     """The web server. Left out: standfast does not install Caddy."""
+    accept: list[Accepted] = Field(
+        default=[], examples=[[{"what": "container:mailhog", "reason": "mail catcher of the design team"}]]
+    )
+    """Differences that may stay; `standfast drift` shows them and does not count them."""
 
 
 class Inventory(Part):

@@ -6,6 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable
+from datetime import date
 from enum import Enum
 from functools import cache
 from typing import Annotated, Literal, TypeGuard, Union, cast, get_args, get_origin
@@ -64,6 +65,12 @@ def kind(annotation: object) -> object:
     if origin in (bool, int, str, list, dict) or is_part(origin):
         return origin
     return None
+
+
+def is_day(annotation: object) -> bool:
+    """Whether a day is meant, which YAML reads as one too."""
+    base, _ = _unwrapped(annotation)
+    return base is date
 
 
 def part(annotation: object) -> type[BaseModel] | None:

@@ -104,7 +104,7 @@ def _ambiguous(document: Document) -> Iterator[tuple[Where, str]]:
     for where, reading in document.ambiguous.items():
         wanted = shape.type_at(where, Inventory)
         text = str(value_at(document.data, where))
-        if wanted is not None and text not in shape.choices(wanted):
+        if wanted is not None and text not in shape.choices(wanted) and not shape.is_day(wanted):
             yield where, wording.ambiguous(wanted, text, reading)
 
 

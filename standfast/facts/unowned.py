@@ -1,0 +1,155 @@
+"""Files that no package brought: configuration that somebody wrote, and what runs because of it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from standfast.errors import CouldNotLook
+from standfast.facts.answer import Answer, Fact, script
+
+NOT_DEBIAN = 9
+TEXT_LIMIT = 4096  # bytes; of longer files only the beginning
+
+Sort = Literal["file", "link", "other"]
+SORTS: dict[str, Sort] = {"f": "file", "l": "link"}
+
+
+@dataclass(frozen=True, slots=True)
+class UnownedFile:
+    """A file or a link that belongs to no package."""
+
+    path: str
+    sort: Sort
+    mode: str
+    """Permissions as octal digits."""
+    owner: str
+    modified: datetime
+    """When its content was last written, as the file says; anybody may have set it back."""
+    changed: datetime
+    """When content, name or rights last changed, as the kernel noted it."""
+    size: int
+    target: str = ""
+    """Where a link leads."""
+    text: str | None = None
+    """Beginning of its content, for the folders in which it says what the file does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unowned:
+    """What no package brought, below /etc, /usr/local and where cron, at and systemd look."""
+
+    now: datetime
+    """The server's clock."""
+    arrival: datetime | None
+    """When standfast first finished an apply here; ``None`` when it never did, or nobody can tell."""
+    files: tuple[UnownedFile, ...]
+    apps: tuple[str, ...] = ()
+    """Names of the folders in /srv/apps."""
+    package_runs: tuple[datetime, ...] = ()
+    """Minutes in which dpkg installed, upgraded or removed something."""
+    dhcp: bool = False
+    """Whether a DHCP client of the old kind may write /etc/resolv.conf at any time."""
+
+
+class UnownedFiles(Fact[Unowned]):
+    """
+    Files below /etc, /usr/local and the folders of cron, at and systemd that belong to no package.
+
+    Raises:
+        CouldNotLook: dpkg's lists, or one of the folders, could not be read.
+
+    Source: find(1), dpkg(1) "FILES", dpkg-divert(1), ucf(1).
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return script(_LOOK)
+
+    @override
+    def parse(self, answer: Answer) -> Unowned:
+        if answer.status == NOT_DEBIAN:
+            raise CouldNotLook("drift: expected a Debian or Ubuntu server, found no dpkg. Nothing was changed.")
+        if answer.status != 0:
+            raise CouldNotLook(f"drift: files could not be listed: {answer.reason}. Nothing was changed.")
+        texts: dict[str, str] = {}
+        words: dict[str, list[str]] = {}
+        for line in answer.lines:
+            kind, _, rest = line.partition(" ")
+            words.setdefault(kind, []).append(rest)
+        for each in words.get("text", ()):
+            encoded, _, path = each.partition(" ")
+            texts[path] = b64decode(encoded).decode(errors="replace")
+        arrival = float(words.get("arrival", ["0"])[0])
+        return Unowned(
+            now=_time(words["now"][0]),
+            arrival=_time(str(arrival)) if arrival > 0 else None,
+            files=tuple(_file(each, texts) for each in words.get("file", ())),
+            apps=tuple(words.get("app", ())),
+            package_runs=tuple(
+                datetime.strptime(each, "%Y-%m-%d %H:%M %z").astimezone(UTC) for each in words.get("dpkg", ())
+            ),
+            dhcp="dhcp" in words,
+        )
+
+
+def _file(line: str, texts: dict[str, str]) -> UnownedFile:
+    sort, mode, owner, modified, changed, size, path, target = line.split("\t")
+    return UnownedFile(
+        path=path,
+        sort=SORTS.get(sort, "other"),
+        mode=mode,
+        owner=owner,
+        modified=_time(modified),
+        changed=_time(changed),
+        size=int(size),
+        target=target,
+        text=texts.get(path),
+    )
+
+
+def _time(seconds: str) -> datetime:
+    return datetime.fromtimestamp(int(float(seconds)), UTC)
+
+
+# A name with a line end or a tab in it is shown with question marks.
+_LOOK = rf"""
+[ -r /var/lib/dpkg/status ] || exit {NOT_DEBIAN}
+echo "now $(date +%s)"
+echo "arrival $(stat -c %W /var/lib/standfast 2> /dev/null || echo 0)"
+for folder in /srv/apps/*/; do [ -d "$folder" ] && basename -- "$folder" | sed 's/^/app /'; done
+for log in $(ls -tr /var/log/dpkg.log* 2> /dev/null | tail -n 2); do zcat -f -- "$log"; done |
+  awk -v zone="$(date +%z)" '$1 ~ /^20/ && $2 ~ /^[0-9]/ {{ print "dpkg " $1 " " substr($2, 1, 5) " " zone }}' | uniq
+for lease in /var/lib/dhcp/*.lease* /var/lib/dhcpcd/*; do [ -e "$lease" ] && echo dhcp; done
+roots=
+for root in /etc /usr/local/bin /usr/local/sbin /usr/local/lib/systemd /usr/local/share/ca-certificates \
+  /var/spool/cron /run/systemd/transient /run/systemd/system; do
+  [ -d "$root" ] && roots="$roots $root"
+done
+unowned=$( {{
+  cat /var/lib/dpkg/info/*.list /var/lib/dpkg/diversions | grep -E '^/(etc|usr/local)/'
+  if [ -r /var/lib/ucf/hashfile ]; then awk '{{ print $2 }}' /var/lib/ucf/hashfile; fi
+  echo ==
+  find $roots \( -path /etc/ssl/certs -o -path /etc/alternatives -o -path '/etc/rc?.d' \) -prune -o \
+    ! -type d -printf '%y\t%m\t%u\t%T@\t%C@\t%s\t%p\t%l\0' | tr '\n\0' '?\n'
+}} | awk -F '\t' '
+  !border && $0 == "==" {{ border = 1; next }}
+  !border {{ known[$0] = 1; next }}
+  NF == 8 && !($7 in known)') || exit 1
+printf '%s\n' "$unowned" | sed 's/^/file /'
+printf '%s\n' "$unowned" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r path; do
+  case $path in
+    /etc/ssh/*key*) ;;
+    /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* | /etc/sudoers.d/* \
+    | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* | /etc/sysctl* \
+    | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* | /etc/profile.d/* \
+    | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
+      [ -s "$path" ] && echo "text $(head -c {TEXT_LIMIT} -- "$path" | base64 -w0) $path" ;;
+  esac
+done
+:"""
