@@ -1,0 +1,106 @@
+"""The Caddy web server: what it would say to a Caddyfile, and what it runs with."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from standfast.errors import CouldNotLook
+from standfast.facts.answer import Answer, Fact, script
+
+CADDYFILE = "/etc/caddy/Caddyfile"
+NOT_INSTALLED, INVALID = 9, 11
+HTTP, HTTPS = 80, 443
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What Caddy makes of a Caddyfile, and what it runs with at the moment."""
+
+    fault: str
+    """What Caddy says against it; empty when nothing."""
+    config: dict[str, Any]
+    """Caddy's own form of it; empty when there is a fault."""
+    running: dict[str, Any] | None
+    """The configuration in force; ``None`` when Caddy does not run or does not tell."""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """TCP ports that Caddy would listen on."""
+        return frozenset(_ports(self.config))
+
+    @property
+    def can_reload(self) -> bool:
+        """Whether it leaves the door open through which Caddy is told to reload."""
+        return not self.config.get("admin", {}).get("disabled", False)
+
+
+class CaddyTrial(Fact["Trial | None"]):
+    """
+    What Caddy makes of `text` in place of its Caddyfile; ``None`` when Caddy is not installed.
+
+    Caddy validates it as its own user, in a mount namespace where its data and logs are empty and in
+    memory: nothing of the trial stays.
+
+    Raises:
+        CouldNotLook: the trial could not be made.
+
+    Source: caddy-validate(8), caddy-adapt(8), Caddy's API ``GET /config/``.
+    """
+
+    @override
+    def command(self, text: str) -> StringCommand:
+        content = b64encode(text.encode()).decode()
+        return script(f"content={shlex.quote(content)}; file={CADDYFILE}; export content file\n{_TRIAL}")
+
+    @override
+    def parse(self, answer: Answer) -> Trial | None:
+        if answer.status == NOT_INSTALLED:
+            return None
+        if answer.status == INVALID:
+            said = [line.removeprefix("Error: ") for line in answer.errors if line.startswith("Error: ")]
+            return Trial("; ".join(said) or answer.reason, {}, None)
+        if answer.status != 0:
+            raise CouldNotLook(
+                f"caddy: a Caddyfile could not be tried: {answer.reason}. Nothing was changed."
+            )
+        config, *running = answer.lines
+        return Trial("", json.loads(config), json.loads(running[0]) if running and running[0] else None)
+
+
+def _ports(config: dict[str, Any]) -> Iterator[int]:
+    http = config.get("apps", {}).get("http", {})
+    for server in http.get("servers", {}).values():
+        for address in server.get("listen", []):
+            port = address.rpartition(":")[2]
+            if port.isdecimal():
+                yield int(port)
+            automatic = server.get("automatic_https", {})
+            redirects = not (automatic.get("disable") or automatic.get("disable_redirects"))
+            if port == str(http.get("https_port", HTTPS)) and redirects:
+                yield int(http.get("http_port", HTTP))
+
+
+_TRIAL = r"""
+command -v caddy > /dev/null && getent passwd caddy > /dev/null || exit 9
+unshare --mount sh -c '
+  room=$(getent passwd caddy | cut -d: -f6)
+  { mkdir -p "$room" && mount -t tmpfs -o mode=755 standfast "$room" && chown caddy: "$room" &&
+    mount -t tmpfs -o mode=755 standfast /var/log && mkdir /var/log/caddy && chown caddy: /var/log/caddy &&
+    printf %s "$content" | base64 -d > "$room/Caddyfile" && chmod 644 "$room/Caddyfile"; } || exit 1
+  # In its right place, relative imports lead where they will.
+  if [ -f "$file" ]; then mount --bind "$room/Caddyfile" "$file" || exit 1; else file=$room/Caddyfile; fi
+  as_caddy() {
+    runuser -u caddy -- env "HOME=$room" timeout 30 caddy "$@" --config "$file" --adapter caddyfile
+  }
+  as_caddy validate > /dev/null || exit 11
+  as_caddy adapt 2> /dev/null | tr -d "\n" || exit 11
+  echo' || exit $?
+curl --silent --fail --max-time 5 http://127.0.0.1:2019/config/ 2> /dev/null; echo"""
