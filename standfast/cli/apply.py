@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from standfast.cli import options
+from standfast.cli.waiting import confirmed
 from standfast.errors import UsageError
 
 INTERRUPTED = 130
@@ -40,7 +41,8 @@ def apply(
 
     \b
     Exit codes: 0 nothing to do, or done and checked; 1 failed, the message says what was changed;
-    3 the inventory or the command line is wrong; 6 refused, nothing was changed; 130 interrupted.
+    3 the inventory or the command line is wrong; 5 somebody else is at work; 6 refused, nothing was
+    changed; 130 interrupted.
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
@@ -55,34 +57,44 @@ def apply(
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
+    from standfast.engine.caller import caller
+    from standfast.engine.holds import holding
     from standfast.verification.run import verify
 
     saved = saved_plan.read(Path(environment)) if environment.endswith(".json") else None
     if saved:
         environment, limit, only = str(saved.inventory), saved.limit, saved.only
-    with open_servers(environment, limit, only, quiet=as_json, saved=saved) as (servers, waiting):
+    with (
+        open_servers(environment, limit, only, quiet=as_json, saved=saved) as (servers, waiting),
+        holding(servers, caller(servers.loaded, "apply"), report=waiting.step, tell=waiting.tell) as holds,
+    ):
         planned = servers.plan(only)
         if saved:
             servers.refuse(planned, saved_plan.check_servers(saved, planned))
+        holds.planned(planned.hosts, whole=not only)
         if not as_json:
             print_plan(planned)
-        if planned.has_changes and not yes and not click.confirm("Make these changes?", err=True):
+        if planned.has_changes and not yes and not confirmed("Make these changes?"):
+            holds.declined = True
             click.echo("nothing was changed", err=True)
             raise click.exceptions.Exit(0)
         outcome = execute(
             servers,
             planned,
             only,
+            holds,
             progress=lambda step: waiting.step(progress_line(step.host, step.subject, step.change)),
             stopping=lambda: waiting.step(
                 "stopping after the running operation; Ctrl-C again leaves at once"
             ),
         )
+        holds.interrupted = outcome.interrupted
         changed = [host.name for host in outcome.hosts if host.done and not host.error]
         verification = None
         if changed and not (only or no_verify or outcome.interrupted):
             waiting.step(f"verifying {', '.join(changed)}")
             verification = verify(servers.loaded, changed)
+            holds.unverified = {check.server for check in verification.failed()}
     if as_json:
         print_json(outcome.as_json() | {"verification": verification and verification.as_json()})
     else:

@@ -38,9 +38,12 @@ def plan(
     from standfast.cli.presentation import print_errors, print_json, print_plan
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine import saved_plan
+    from standfast.engine.audit import remember_plan
+    from standfast.engine.caller import caller
 
-    with open_servers(environment, limit, only, quiet=as_json) as (servers, _):
+    with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
         planned = servers.plan(only)
+        remember_plan(servers.loaded, caller(servers.loaded, "plan"), planned, waiting.tell)
         if output:
             saved = saved_plan.document(planned, servers.loaded, limit, only)
             output.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

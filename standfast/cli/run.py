@@ -11,11 +11,13 @@ import click
 
 import deploys
 from standfast.cli.waiting import Waiting, ticking
+from standfast.engine.audit import remember_refusal
+from standfast.engine.caller import caller
 from standfast.engine.declarations import declarations
 from standfast.engine.saved_plan import SavedPlan, check_sources
 from standfast.engine.servers import Servers, connected, exit_code
-from standfast.errors import UsageError
-from standfast.inventory.loader import find, load
+from standfast.errors import Refused, UsageError
+from standfast.inventory.loader import Loaded, find, load
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def open_servers(
     """
     loaded = load(find(environment, cwd=Path.cwd()))
     if saved:
-        check_sources(saved, loaded)
+        _check_saved(saved, loaded)
     deploys.use_repository(loaded.root)
     _check_subjects(only)
     chosen = declarations(loaded, limit)
@@ -42,6 +44,14 @@ def open_servers(
         waiting.step(f"connecting to {', '.join(each.name for each in chosen)}")
         with ticking(waiting), connected(loaded, chosen) as servers:
             yield servers, waiting
+
+
+def _check_saved(saved: SavedPlan, loaded: Loaded) -> None:
+    try:
+        check_sources(saved, loaded)
+    except Refused as error:
+        remember_refusal(loaded, caller(loaded, "apply"), error, lambda text: click.echo(text, err=True))
+        raise
 
 
 def _check_subjects(only: Collection[str]) -> None:

@@ -34,6 +34,11 @@ class Waiting:
         self._text, self._started = text, time.monotonic()
         self._draw()
 
+    def tell(self, text: str) -> None:
+        """Tell what people must know, even when the progress is hidden."""
+        self._finish_line()
+        click.echo(f"{click.style('!', fg='yellow', bold=True)} {text}", err=True)
+
     def tick(self) -> None:
         """Draw the clock anew; on a terminal only."""
         if self.terminal and self._text:
@@ -74,3 +79,12 @@ def ticking(waiting: Waiting) -> Iterator[None]:
         yield
     finally:
         clock.kill()
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal while gevent works on: whoever thinks for minutes keeps the servers' locks."""
+    from gevent.select import select
+
+    click.echo(f"{question} [y/N]: ", err=True, nl=False)
+    select([sys.stdin], [], [])
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

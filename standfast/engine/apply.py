@@ -13,7 +13,9 @@ import gevent
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 
-from standfast.engine.plan import Plan, PlannedOperation
+from standfast.engine.connector import ConnectionLost, LockLost
+from standfast.engine.holds import Holds
+from standfast.engine.plan import HostPlan, Plan, PlannedOperation
 from standfast.engine.recording import begin_execution, perform
 from standfast.engine.servers import Servers, connector
 from standfast.errors import StandfastError
@@ -83,6 +85,7 @@ def apply(
     servers: Servers,
     plan: Plan,
     only: Collection[str],
+    holds: Holds,
     *,
     progress: Callable[[Progress], None],
     stopping: Callable[[], None],
@@ -91,13 +94,14 @@ def apply(
     Execute the plan that `servers` made last, and check that nothing is left to do.
 
     + only: the subjects that the plan was limited to; none means all
+    + holds: of the same servers, taken before the plan was made
     + progress: called before each change
     + stopping: called when Ctrl-C was pressed and the running operations are being finished
 
     A server stops at its first failed operation; the others go on.
     """
     results = {each.name: HostResult(each.name, error=each.error) for each in plan.hosts}
-    run = _Run(servers, plan, results, progress)
+    run = _Run(servers, holds, plan, results, progress)
     if plan.has_changes:
         with _interruptible(run, stopping):
             run.execute()
@@ -130,11 +134,13 @@ class _Run:
     def __init__(
         self,
         servers: Servers,
+        holds: Holds,
         plan: Plan,
         results: dict[str, HostResult],
         progress: Callable[[Progress], None],
     ) -> None:
         self.servers = servers
+        self.holds = holds
         self.plans = {each.name: each for each in plan.hosts}
         self.results = results
         self.progress = progress
@@ -151,36 +157,54 @@ class _Run:
         plan, result = self.plans[host.name], self.results[host.name]
         started = time.monotonic()
         result.open = list(plan.changes)
+        numbers = _numbers(plan)
         try:
+            self.holds.begin(host.name)
             for planned in plan.operations:
                 if self.interrupted:
                     return
-                self._operation(host, planned, result)
+                self._operation(host, planned, numbers, result)
         finally:
             result.seconds = time.monotonic() - started
 
-    def _operation(self, host: Host, planned: PlannedOperation, result: HostResult) -> None:
+    def _operation(
+        self, host: Host, planned: PlannedOperation, numbers: dict[int, int], result: HostResult
+    ) -> None:
         running: list[PyinfraCommand] = []
 
         def before(command: PyinfraCommand) -> None:
-            self._finish(running, planned, result)
+            self._finish(host, running, planned, result)
             running.append(command)
+            self.holds.enter(host, numbers[id(command)])
             for change in _changes(command):
                 self.progress(Progress(host.name, planned.subject, change))
 
-        succeeded, output = perform(self.servers.state, host, planned, before)
+        try:
+            succeeded, output = perform(self.servers.state, host, planned, before)
+        except ConnectionLost as error:
+            raise ConnectionLost(_cut_off(str(error), planned, running[-1], result)) from error
+        except LockLost as error:
+            raise LockLost(f"{self.holds.why_lost(host.name)} {_so_far(result)}") from error
         if not succeeded:
             raise Failed(_failure(host.name, planned, running[-1], output, result))
-        self._finish(running, planned, result)
+        self._finish(host, running, planned, result)
 
-    @staticmethod
-    def _finish(running: list[PyinfraCommand], planned: PlannedOperation, result: HostResult) -> None:
+    def _finish(
+        self, host: Host, running: list[PyinfraCommand], planned: PlannedOperation, result: HostResult
+    ) -> None:
         """Book the changes of the command that has just succeeded."""
         if running:
+            self.holds.leave(host)
             changes = [(planned.subject, change) for change in _changes(running[-1])]
             result.done.extend(changes)
             del result.open[: len(changes)]
             running.clear()
+
+
+def _numbers(plan: HostPlan) -> dict[int, int]:
+    """The place of each command in the plan, by its identity: a stock operation may repeat one."""
+    commands = [command for operation in plan.operations for command in operation.commands]
+    return {id(command): number for number, command in enumerate(commands)}
 
 
 def _changes(command: PyinfraCommand) -> list[Change]:
@@ -194,15 +218,29 @@ def _failure(
     output: list[str],
     result: HostResult,
 ) -> str:
-    what = ", ".join(f"{change.action} {change.target}" for change in _changes(command))
     lines = "\n".join(f"    {line}" for line in output[-OUTPUT_LINES:]) or "    (no output)"
-    done = ", ".join(change.target for _, change in result.done) or "nothing"
     return (
-        f"{name}: {planned.subject}: could not {what}. The server said:\n{lines}\n"
-        f"  Changed before that: {done}. "
-        f"Not done: {len(result.open)} of {len(result.open) + len(result.done)} changes. "
-        "Repair the cause and run apply again; it goes on from here."
+        f"{name}: {planned.subject}: could not {_what(command)}. The server said:\n{lines}\n"
+        f"  {_so_far(result)} Repair the cause and run apply again; it goes on from here."
     )
+
+
+def _cut_off(message: str, planned: PlannedOperation, command: PyinfraCommand, result: HostResult) -> str:
+    return (
+        f"{message} It happened while: {planned.subject}: {_what(command)}; whether the server has finished "
+        f"that is not known.\n  {_so_far(result)} It is safe to run apply again: it waits for a command that "
+        "still runs there, and goes on from there."
+    )
+
+
+def _what(command: PyinfraCommand) -> str:
+    return ", ".join(f"{change.action} {change.target}" for change in _changes(command))
+
+
+def _so_far(result: HostResult) -> str:
+    done = ", ".join(change.target for _, change in result.done) or "nothing"
+    count = len(result.open) + len(result.done)
+    return f"Changed before that: {done}. Not done: {len(result.open)} of {count} changes."
 
 
 @contextmanager

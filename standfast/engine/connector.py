@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 import socket
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from paramiko import AuthenticationException, BadHostKeyException, SSHException,
 from pyinfra.api import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.sshuserclient import SSHClient
-from pyinfra.connectors.util import CommandOutput, OutputLine
+from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 from typing_extensions import override
 
 from standfast.engine import fact_trace
@@ -28,6 +28,10 @@ from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS
 
 KEEPALIVE = 15  # seconds
+SENDING = ("_get_pty", "_timeout", "_stdin", "_success_exit_codes")
+"""pyinfra's arguments for how a command is sent, not for what is around it."""
+LOCK_LOST = "standfast-lock-lost"
+"""What ``shell/step.sh`` says when somebody else has taken the server over."""
 
 
 class Unreachable(StandfastError):
@@ -40,6 +44,10 @@ class NoSudo(StandfastError):
 
 class ConnectionLost(StandfastError):
     """The connection broke while a command ran; whether the command ended is not known."""
+
+
+class LockLost(StandfastError):
+    """The server is not held by this run any more; the command at hand was not run."""
 
 
 class StandfastConnector(SSHConnector):
@@ -105,6 +113,9 @@ class StandfastConnector(SSHConnector):
         """Commands of all facts that were asked, in order: what the next plan fetches together."""
         return {}
 
+    around: Callable[[str], str] | None = None
+    """Makes a command line for root that runs a command inside the journal, while something is changed."""
+
     listed: frozenset[str] = frozenset()
     """Commands on the server's list, whose answers came together."""
     remembers = False
@@ -123,6 +134,18 @@ class StandfastConnector(SSHConnector):
         """
         self.asked.clear()
         status, output, errors = self.exchange(self.as_root(fact_trace.READ))
+        self.refuse_without_sudo(status, errors)
+        self.memory.update(fact_trace.unpacked(output))
+        self.listed = frozenset(self.memory)
+        self.remembers = True
+
+    def refuse_without_sudo(self, status: int, errors: str) -> None:
+        """
+        Raise an error when a command as root failed because of sudo.
+
+        Raises:
+            NoSudo: the account may not become root.
+        """
         if status != 0 and self.user != "root" and errors.startswith("sudo:"):
             raise NoSudo(
                 f"{self.host.name}: the account {self.user!r} may not use sudo without a password "
@@ -130,9 +153,6 @@ class StandfastConnector(SSHConnector):
                 f"`echo '{self.user} ALL=(ALL) NOPASSWD: ALL' | "
                 "sudo EDITOR='tee' visudo -f /etc/sudoers.d/standfast`. Nothing was changed."
             )
-        self.memory.update(fact_trace.unpacked(output))
-        self.listed = frozenset(self.memory)
-        self.remembers = True
 
     def remember_questions(self) -> None:
         """Leave the list of asked facts on the server, when it is not the one that is there."""
@@ -181,6 +201,8 @@ class StandfastConnector(SSHConnector):
             if question in self.memory:
                 lines = [OutputLine("stdout", line) for line in self.memory[question]]
                 return True, CommandOutput(lines)
+        if self.around is not None:
+            command, arguments = self._journaled(self.around, command, arguments)
         try:
             status, output = super().run_shell_command(command, print_output, print_input, **arguments)
         except TimeoutError:
@@ -189,12 +211,34 @@ class StandfastConnector(SSHConnector):
             raise ConnectionLost(
                 f"{self.place}: the connection was lost ({error or 'end of file'})."
             ) from error
+        if not status and not self.transport.is_active():
+            raise ConnectionLost(f"{self.place}: the connection was lost.")
+        if not status and LOCK_LOST in output.stderr_lines:
+            raise LockLost(f"{self.place}: the lock is lost.")
         if not status and STATUS in question:
             reason = output.stderr_lines[-1] if output.stderr_lines else "no answer"
             raise CouldNotLook(f"{self.place}: the server could not be read: {reason}. Nothing was changed.")
         if repeatable and self.remembers:
             self.memory[question] = output.stdout_lines
         return status, output
+
+    def _journaled(
+        self, around: Callable[[str], str], command: StringCommand, arguments: dict[str, Any]
+    ) -> tuple[StringCommand, dict[str, Any]]:
+        """
+        A command inside the journal, and how to run it.
+
+        Root writes the journal, so what pyinfra puts around a command (another user, a folder) goes inside.
+        """
+        sending = {key: arguments.pop(key) for key in SENDING if key in arguments}
+        as_other = any(arguments.get(key) for key in ("_sudo_user", "_su_user", "_doas", "_dzdo"))
+        if not as_other:
+            arguments["_sudo"] = False
+            if arguments.get("_shell_executable", "sh") == "sh":
+                arguments["_shell_executable"] = None
+        inner = make_unix_command_for_host(self.state, self.host, command, **arguments)
+        sudo = "" if self.user == "root" else "sudo -H -n "
+        return StringCommand(sudo + around(inner.get_raw_value())), sending | {"_shell_executable": None}
 
     @override
     def disconnect(self) -> None:

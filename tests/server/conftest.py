@@ -50,7 +50,7 @@ class Repository:
         done = subprocess.run(
             [*STANDFAST, *arguments],
             cwd=self.root,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "XDG_STATE_HOME": str(self.root / ".state"), **(env or {})},
             capture_output=True,
             text=True,
             timeout=timeout,

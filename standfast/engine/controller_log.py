@@ -1,0 +1,73 @@
+"""
+The controller's part of the audit: a hash chain in a file of each environment.
+
+It holds what only the controller knows (plans, servers that could not be reached) and a copy of each
+record that a server has written for this controller, so that what is cut off there is missed here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from standfast.engine import chain
+from standfast.inventory.loader import Loaded
+
+COPY = "copy"
+"""Key of a server's line, as it stands there."""
+
+
+def path(loaded: Loaded) -> Path:
+    """``~/.local/state/standfast/audit/REPOSITORY/ENVIRONMENT.jsonl``; XDG_STATE_HOME is honoured."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    folder = Path(state).expanduser() / "standfast" / "audit" / loaded.root.name
+    return folder / f"{loaded.path.stem}.jsonl"
+
+
+def append(log: Path, records: Sequence[Mapping[str, object]]) -> None:
+    """
+    Add records to the chain, on disk when this returns.
+
+    Raises:
+        OSError: the file cannot be written; it is as it was before.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "r+b") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        content = opened.read()
+        lines = content.decode(errors="replace").splitlines()
+        present = len(lines)
+        for record in records:
+            lines.append(chain.linked(record, lines))
+        torn = "" if content.endswith(b"\n") or not content else "\n"
+        opened.write((torn + "".join(f"{line}\n" for line in lines[present:])).encode())
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def read(log: Path) -> list[str]:
+    """All lines; none when there is no file yet."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def copies(lines: Sequence[str], host: str, machine: str) -> dict[int, str]:
+    """Lines that a server has written, by their number there; `machine` is its machine id."""
+    found: dict[int, str] = {}
+    for line in lines:
+        record = chain.parsed(line)
+        copy = record.get(COPY) if record else None
+        original = chain.parsed(copy) if isinstance(copy, str) else None
+        if original and original.get("host") == host and original.get("machine") == machine:
+            found[original["n"]] = str(copy)
+    return found
+
+
+def as_copy(line: str) -> dict[str, object]:
+    """A server's line as a record of the controller's log."""
+    return {COPY: line}

@@ -1,0 +1,169 @@
+"""All servers of a run that changes something: held while it lasts, each with its record at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import gevent
+from pyinfra.api import Host
+
+from standfast.engine import audit, controller_log
+from standfast.engine.audit import exit_code_of, flat, outcome_of, plan_hash, reason_of
+from standfast.engine.caller import Caller
+from standfast.engine.connector import LockLost
+from standfast.engine.journal import step_command, steps
+from standfast.engine.lock import Hold, Report
+from standfast.engine.plan import HostPlan
+from standfast.engine.preflight import folders
+from standfast.engine.servers import Servers, connector
+from standfast.errors import Refused
+
+INTERRUPTED = 130
+SETTLED = ("done", "not verified", "no changes")
+"""Outcomes that leave nothing half-way."""
+
+
+class Holds:
+    """One `Hold` a server; what fails on one takes that server out of the run, and no other."""
+
+    def __init__(self, servers: Servers, by: Caller, report: Report, tell: Report) -> None:
+        """
+        + report: progress
+        + tell: what people must see, also when nobody watches the progress
+        """
+        self.servers = servers
+        self.by = by
+        self.report = report
+        self.tell = tell
+        self.whole = False
+        self.declined = False
+        self.interrupted = False
+        self.unverified: Collection[str] = ()
+        """Servers whose assertions do not hold."""
+        self._declarations = {each.name: each for each in servers.declarations}
+        self._holds: dict[str, Hold] = {}
+        self._plans: dict[str, HostPlan] = {}
+        self._started = time.monotonic()
+
+    def take(self) -> None:
+        """Lock, journal and preflight of every connected server; tells what the last run has left."""
+        self.servers.each(self.servers.connected(), self._take)
+
+    def _take(self, host: Host) -> None:
+        hold = Hold(connector(host), self.by)
+        self._holds[host.name] = hold
+        hold.take(folders(self._declarations[host.name].host), self.report)
+        told = hold.last_run.told() if hold.last_run else None
+        for text in [*([told] if told else []), *hold.findings.notes]:
+            self.tell(f"{host.name}: {text}")
+        if hold.findings.faults:
+            faults = "\n".join(f"    {fault}" for fault in hold.findings.faults)
+            raise Refused(f"{hold.ssh.place}: not in order, so nothing was changed there:\n{faults}")
+
+    def planned(self, plans: Collection[HostPlan], *, whole: bool) -> None:
+        """
+        What is going to be done, for the records, and for those who come second.
+
+        + whole: not limited to some subjects, so that no changes means that nothing is left open
+        """
+        self.whole = whole
+        for plan in plans:
+            self._plans[plan.name] = plan
+            if plan.operations and plan.name in self._holds:
+                self._holds[plan.name].tell("showing its plan and asking")
+
+    def begin(self, host: str) -> None:
+        """
+        The first command on this server is about to be sent.
+
+        Raises:
+            Refused: the journal cannot be written; nothing was changed there.
+            LockLost: the server is not held any more; nothing was changed there.
+        """
+        plan = self._plans[host]
+        count = len(plan.changes)
+        doing = f"{self.by.action}, {count} change{'' if count == 1 else 's'}"
+        self._holds[host].begin(steps(plan), doing)
+
+    def enter(self, host: Host, number: int) -> None:
+        """Command `number` of this server's plan is about to be sent."""
+        self._holds[host.name].performed = number
+        connector(host).around = lambda command: step_command(self.by.run, number, command)
+
+    def leave(self, host: Host) -> None:
+        """That command has succeeded."""
+        self._holds[host.name].performed += 1
+        connector(host).around = None
+
+    def why_lost(self, host: str) -> str:
+        """Why a server is not held any more."""
+        return self._holds[host].why_lost()
+
+    def end(self) -> None:
+        """Record what was done on every server, and give them back."""
+        names = list(self._declarations)
+        gevent.joinall([gevent.spawn(self._end, name) for name in names if name in self._holds])
+        records: list[dict[str, object]] = []
+        for name in names:
+            hold = self._holds.get(name)
+            records.extend(controller_log.as_copy(line) for line in (hold.recorded if hold else ()))
+            if hold is None or not hold.recorded:
+                records.append({"time": audit.now(), **self._record(name)})
+        audit.remember(self.servers.loaded, records, self.tell)
+
+    def _end(self, name: str) -> None:
+        hold = self._holds[name]
+        record = self._record(name)
+        if hold.held:
+            outcome = str(record["outcome"])
+            settled = outcome in SETTLED and (hold.began or self.whole)
+            hold.end(record, settled=settled, outcome=outcome)
+            if hold.unrecorded and not isinstance(self.servers.failures.get(name), LockLost):
+                self.tell(hold.unrecorded)
+        hold.close()
+
+    def _record(self, name: str) -> dict[str, object]:
+        record = self.by.record(name)
+        error = self.servers.failures.get(name)
+        hold, plan = self._holds.get(name), self._plans.get(name)
+        if plan is not None:
+            all_steps = steps(plan)
+            performed = hold.performed if hold and hold.began else 0
+            record["plan"] = plan_hash(plan)
+            record["changed"] = flat(all_steps[:performed])
+            record["not_done"] = flat(all_steps[performed:])
+        outcome, code = self._outcome(name, bool(record.get("changed")), bool(record.get("not_done")))
+        record |= {"outcome": outcome, "exit": code, "seconds": round(time.monotonic() - self._started, 1)}
+        return record | (reason_of(error) if error else {})
+
+    def _outcome(self, name: str, changed: bool, left: bool) -> tuple[str, int]:
+        error = self.servers.failures.get(name)
+        if error is not None:
+            return outcome_of(error), exit_code_of(error)
+        if self.declined:
+            return "declined", 0
+        if self.interrupted and (left or not changed):
+            return "interrupted", INTERRUPTED
+        if name in self.unverified:
+            return "not verified", 1
+        return ("done" if changed else "no changes"), 0
+
+
+@contextmanager
+def holding(servers: Servers, by: Caller, *, report: Report, tell: Callable[[str], None]) -> Iterator[Holds]:
+    """
+    Hold all connected servers while something is done to them; record it at the end in any case.
+
+    A server that cannot be held is in ``servers.failures`` and out of this run.
+    """
+    holds = Holds(servers, by, report, tell)
+    try:
+        holds.take()
+        yield holds
+    except KeyboardInterrupt:
+        holds.interrupted = True
+        raise
+    finally:
+        holds.end()
