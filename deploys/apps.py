@@ -37,6 +37,7 @@ def _application(declaration: Declaration, name: str) -> Application:
         env=declaration.user_file(app.env, secrets=secrets) if app.env else None,
         files={key: declaration.user_file(path, secrets=secrets) for key, path in app.files.items()},
         archives={image: declaration.root / path for image, path in app.images.items()},
+        secrets=secrets,
         health=app.health,
         start_timeout=app.start_timeout,
     )

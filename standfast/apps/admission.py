@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from standfast.apps.archive import Image, full_name
-from standfast.apps.compose_file import ComposeFile, Mount, Port, Service
+from standfast.apps.compose_file import ComposeFile, Port, Service
 from standfast.inventory.schema import AllowRule
 
 EVERYTHING = frozenset({"", "*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -84,7 +84,7 @@ def overlap(one: str, other: str) -> bool:
 def _image_faults(file: ComposeFile, service: Service) -> Iterator[str]:
     if not service.image:
         yield (
-            f"{file.at(service.line)}: service {service.name} has no `image`, and nothing is built on servers. "
+            f"{file.at(service.line)}: service {service.name} has no `image`, and servers build none. "
             "Build it, save it with `docker save`, and name it under the app's `images`."
         )
 
@@ -93,28 +93,25 @@ def _mount_faults(file: ComposeFile, service: Service, host: str, volumes: Colle
     for mount in service.mounts:
         if mount.kind != "volume":
             continue
-        if not mount.source:
-            yield (
-                f"{file.at(mount.line)}: service {service.name} mounts an anonymous volume at {mount.target}. "
-                "Its data is left behind when the container is made anew. Name it "
-                f"`{_suggestion(service, mount)}:{mount.target}`, {_declare(_suggestion(service, mount), host)}."
-            )
-            continue
+        place = f"{file.at(mount.line)}: service {service.name} mounts"
         named = file.volumes.get(mount.source)
-        if named is None:
+        if not mount.source:
+            name = f"{service.name}_{posixpath.basename(mount.target) or 'data'}"
             yield (
-                f"{file.at(mount.line)}: service {service.name} mounts the volume {mount.source}, which the file "
-                f"does not declare; {_declare(mount.source, host)}."
+                f"{place} an anonymous volume at {mount.target}. A new container would begin with an "
+                f"empty one. Write `{name}:{mount.target}`, {_declare(name, host)}."
             )
+        elif named is None:
+            yield f"{place} the volume {mount.source}, which is not declared. {_sentence(mount.source, host)}"
         elif not named.external:
             yield (
-                f"{file.at(named.line)}: the volume {mount.source} belongs to Compose, and `docker compose down -v` "
-                f"deletes it. {_declare(mount.source, host).capitalize()}."
+                f"{file.at(named.line)}: the volume {mount.source} belongs to Compose, so that "
+                f"`docker compose down -v` deletes it. {_sentence(mount.source, host)}"
             )
         elif named.name not in volumes:
             yield (
-                f"{file.at(named.line)}: the volume {named.name} is external and not declared; "
-                f"add `{named.name}: {{}}` to hosts.{host}.docker.volumes."
+                f"{file.at(named.line)}: the external volume {named.name} is declared nowhere. "
+                f"Write `{named.name}: {{}}` under hosts.{host}.docker.volumes."
             )
 
 
@@ -124,35 +121,32 @@ def _declared_volume_faults(
     """What the image declares as a volume must be mounted from somewhere."""
     image = images.get(full_name(service.image)) if service.image else None
     targets = {mount.target for mount in service.mounts}
-    for path in image.volumes if image is not None else ():
-        if posixpath.normpath(path) in targets:
+    for path in map(posixpath.normpath, image.volumes if image is not None else ()):
+        if path in targets:
             continue
-        near = [
-            target for target in targets if target.startswith(f"{path}/") or path.startswith(f"{target}/")
-        ]
-        hint = f" (what is mounted at {near[0]} does not cover it)" if near else ""
+        near = [each for each in targets if each.startswith(f"{path}/") or path.startswith(f"{each}/")]
+        hint = f" (a mount at {near[0]} does not cover it)" if near else ""
         yield (
             f"{file.at(service.image_line)}: the image {service.image} keeps data in {path}, and service "
-            f"{service.name} mounts nothing there{hint}. The data would be left behind in an anonymous volume. "
-            f"Mount a named volume: `- NAME:{path}`."
+            f"{service.name} mounts nothing there{hint}. A new container would begin with an "
+            f"empty, anonymous volume. Mount a named one: `- NAME:{path}`."
         )
 
 
 def _port_faults(file: ComposeFile, service: Service, host: str, allow: Sequence[AllowRule]) -> Iterator[str]:
     for port in service.ports:
+        place = f"{file.at(port.line)}: service {service.name} publishes"
         if not port.published:
             yield (
-                f"{file.at(port.line)}: service {service.name} publishes a port that Docker chooses anew at each "
-                'start. Write the port on the server too, for example "127.0.0.1:8000:8000".'
+                f"{place} a port that Docker chooses anew at each start. Write the server's port too, "
+                'for example "127.0.0.1:8000:8000".'
             )
         closed = [number for number in port.published if not port.local and not _allowed(number, port, allow)]
         if closed:
-            numbers = ", ".join(map(str, closed))
             yield (
-                f"{file.at(port.line)}: service {service.name} publishes port {numbers}/{port.protocol} to the "
-                f"outside, and the firewall does not declare it. Publish it at 127.0.0.1 when only this server "
-                f"needs it, or add {{port: {closed[0]}, protocol: [{port.protocol}]}} to "
-                f"hosts.{host}.firewall.allow."
+                f"{place} port {', '.join(map(str, closed))}/{port.protocol} to the outside, and the "
+                "firewall does not declare it. Publish it at 127.0.0.1 when only this server needs it, or "
+                f"write `{{port: {closed[0]}, protocol: [{port.protocol}]}}` under hosts.{host}.firewall.allow."
             )
 
 
@@ -164,12 +158,12 @@ def _allowed(number: int, port: Port, allow: Sequence[AllowRule]) -> bool:
     return False
 
 
-def _suggestion(service: Service, mount: Mount) -> str:
-    return f"{service.name}_{posixpath.basename(mount.target) or 'data'}"
-
-
 def _declare(volume: str, host: str) -> str:
     return (
-        f"write `{volume}: {{external: true}}` under the file's `volumes:` and "
+        f"`{volume}: {{external: true}}` under the file's `volumes:` and "
         f"`{volume}: {{}}` under hosts.{host}.docker.volumes"
     )
+
+
+def _sentence(volume: str, host: str) -> str:
+    return f"Write {_declare(volume, host)}."

@@ -11,6 +11,7 @@ from standfast.apps.archive import Archive, Image
 from standfast.apps.compose_file import ComposeFile
 from standfast.apps.interpolation import Unfilled, environment
 from standfast.errors import InventoryError
+from standfast.inventory.secrets import SecretValue
 from standfast.rendering import Rendered
 
 FOLDER = "/srv/apps"
@@ -64,6 +65,7 @@ def application(
     env: Rendered | None,
     files: Mapping[str, Rendered],
     archives: Mapping[str, Path],
+    secrets: Mapping[str, SecretValue],
     health: str | None,
     start_timeout: int,
 ) -> Application:
@@ -73,15 +75,13 @@ def application(
     + compose_path: the user's file, for messages
     + files: further files by the name they get beside the Compose file
     + archives: archive files by image name
+    + secrets: those that the templates may have used, to see that none was mutilated
 
     Raises:
         InventoryError: a file or an archive is not what it should be; nothing has been changed.
     """
     shown_path = f"{compose_path} (rendered)" if compose_path.endswith(RENDERED_SUFFIX) else compose_path
-    try:
-        variables = {} if env is None else environment(env.text)
-    except Unfilled as error:
-        raise InventoryError(f"apps.{name}.env: {error}") from None
+    variables = {} if env is None else _variables(name, env, secrets)
     folder = f"{FOLDER}/{name}"
     return Application(
         name=name,
@@ -91,6 +91,22 @@ def application(
         health=health,
         start_timeout=start_timeout,
     )
+
+
+def _variables(name: str, env: Rendered, secrets: Mapping[str, SecretValue]) -> dict[str, str]:
+    try:
+        variables = environment(env.text)
+    except Unfilled as error:
+        raise InventoryError(f"apps.{name}.env: {error}") from None
+    for key, secret in secrets.items():
+        value = secret.reveal()
+        if value in env.text and not any(value in each for each in variables.values()):
+            raise InventoryError(
+                f"apps.{name}.env: the value of the secret {key} has characters that mean something in an "
+                "environment file, and would arrive changed. Put it between single quotes: "
+                f"`NAME='{{{{ secrets.{key} }}}}'`. A value with a single quote in it cannot be used there."
+            )
+    return variables
 
 
 def _files(compose: Rendered, env: Rendered | None, files: Mapping[str, Rendered]) -> Sequence[AppFile]:

@@ -140,7 +140,7 @@ def _read(path: Path, size: int, modified: int) -> Archive:
 
 
 def _documents(tar: tarfile.TarFile) -> dict[str, bytes]:
-    """All small files that look like JSON, in one pass: a compressed archive cannot be searched twice for free."""
+    """All small files that look like JSON, in one pass: going back in a compressed archive is slow."""
     found: dict[str, bytes] = {}
     for member in tar:
         if not member.isfile() or member.size > LARGEST_DOCUMENT:

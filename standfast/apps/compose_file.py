@@ -72,12 +72,16 @@ class Service:
     image: str
     """Empty when there is none."""
     image_line: int
+    container_name: str = ""
+    """Empty where Compose chooses one."""
     mounts: tuple[Mount, ...] = ()
     ports: tuple[Port, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     """Setting and service, where the service lives inside another one: ``network_mode``, ``ipc``, ``pid``."""
     replicas: int = 1
+    enabled: bool = True
+    """Whether `up` runs it; not so when it has profiles and none of them is in COMPOSE_PROFILES."""
     files: tuple[str, ...] = ()
     """Paths on the server that its `configs` and `secrets` come from."""
 
@@ -152,7 +156,9 @@ class _Reader:
             raise self.fault(root, "expected `services:`, and there is none")
         if "include" in top:
             self.unsupported.append((_line(top["include"]), "`include` hides services from the checks"))
-        sources: dict[str, Mapping[str, str]] = {kind: self.sources(top[kind]) for kind in ("configs", "secrets") if kind in top}
+        sources: dict[str, Mapping[str, str]] = {
+            kind: self.sources(top[kind]) for kind in ("configs", "secrets") if kind in top
+        }
         nodes = self.mapping(top["services"], "services by name")
         services = {
             name: self.service(name, key_line, self.settings(name, nodes), sources)
@@ -206,7 +212,7 @@ class _Reader:
                     "`volumes_from` cannot be predicted; mount the same volume in both services",
                 )
             )
-        image = first("image")
+        image, container_name = first("image"), first("container_name")
         files = [
             sources.get(kind, {}).get(self.reference(node), "")
             for kind in ("configs", "secrets")
@@ -219,11 +225,13 @@ class _Reader:
             line=line,
             image="" if image is None else self.text(image),
             image_line=line if image is None else _line(image),
+            container_name="" if container_name is None else self.text(container_name),
             mounts=(*reversed(mounts.values()), *tmpfs),
             ports=tuple(self.port(node) for node in each("ports")),
             dependencies=self.dependencies(layers[0].get("depends_on"), first),
             namespaces=self.namespaces(first),
             replicas=self.replicas(first("scale"), first("deploy")),
+            enabled=self.enabled([self.text(node) for node in each("profiles")]),
             files=tuple(path for path in files if path),
         )
 
@@ -262,6 +270,10 @@ class _Reader:
         if not text.isdecimal():
             raise self.fault(scale, f"expected a number of containers, not {text!r}")
         return int(text)
+
+    def enabled(self, profiles: list[str]) -> bool:
+        active = {name.strip() for name in self.variables.get("COMPOSE_PROFILES", "").split(",")}
+        return not profiles or "*" in active or bool(active & set(profiles))
 
     def mount(self, node: yaml.Node) -> Mount:
         if isinstance(node, yaml.MappingNode):

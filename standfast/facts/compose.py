@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import tarfile
 from base64 import b64encode
@@ -15,20 +16,23 @@ from typing_extensions import override
 from standfast.facts.answer import Answer, Fact, script
 from standfast.facts.docker import QUESTION, answered
 
+EVENT = re.compile(r"DRY-RUN MODE -\s+Container (?P<name>\S+)\s+(?P<word>[A-Z][a-z]+)")
 NO_COMPOSE = 6
 NOT_VALID = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """An application's Compose file as Compose reads it."""
+class Rehearsal:
+    """What Compose would do with an application's files."""
 
+    events: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Compose's own words for what happens to each container, by container name: ``Recreate``, …"""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """Compose's checksum of each service; a container's label has the one that it was made by."""
+    """Compose's checksum of each service, if a container is to be made anew."""
     images: frozenset[str] = frozenset()
-    """Names of the images that those services need."""
+    """Names of the images that the services need, if asked about candidates."""
     fault: str = ""
-    """Why Compose does not accept the file; empty when it does."""
+    """Why Compose would refuse; empty when it would not."""
     warnings: tuple[str, ...] = ()
     checksums: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files that are on the server, by name."""
@@ -36,100 +40,90 @@ class Resolved:
     """When those files were written, in seconds since 1970."""
 
 
-class Project(Fact["Resolved | None"]):
+class Project(Fact["Rehearsal | None"]):
     """
-    What Compose makes of an application's files; ``None`` where there is no Docker or no Compose yet.
+    What Compose would do with an application; ``None`` where there is no Docker or no Compose yet.
 
-    Nothing is started and nothing is written to the server's disk. Given candidates on standard
-    input (see `bundle`), it shows what Compose would make of them at their final place: they are laid
-    over the folder in memory, in a view of the file system that only this one command has.
+    Compose rehearses it (``--dry-run``), because its rules differ from version to version. Nothing is
+    started and nothing is written to the server's disk. Candidates on standard input (see `bundle`)
+    are laid over the application's folder in memory, in a view of the file system that only this one
+    command has, so that Compose sees them at their final place.
 
     + folder: the application's folder
     + files: names of its files in the folder
     + env: whether ``.env`` belongs to them
     + candidates: whether there is a bundle on standard input
-    + overrides: a Compose file that is put on top, for references between containers
+    + on_top: a Compose file for what will be true by then and is not yet: new images, new volumes
 
     Raises:
         CouldNotLook: Docker is installed and does not answer.
 
-    Source: docker-compose-config(1), unshare(1).
+    Source: docker-compose-up(1), unshare(1).
     """
 
     @override
     def command(
-        self,
-        folder: str,
-        files: Sequence[str],
-        env: bool,
-        candidates: bool = False,
-        overrides: str = "",
+        self, folder: str, files: Sequence[str], env: bool, candidates: bool = False, on_top: str = ""
     ) -> StringCommand:
-        inner = "\n".join(
+        body = "\n".join(
             [
                 f"folder={shlex.quote(folder)}",
                 QUESTION,
-                f"docker compose version > /dev/null 2>&1 || exit {NO_COMPOSE}",
+                _STATE,
+                *(["mount -t tmpfs -o mode=700 standfast /tmp || exit"] if candidates or on_top else []),
                 *([_LAY_OVER] if candidates else []),
                 'cd -- "$folder" 2> /dev/null || exit 0',
                 *(f"state {shlex.quote(name)}" for name in files),
                 "[ -e compose.yml ] || exit 0",
-                compose_function(folder, env=env, overrides=bool(overrides)),
-                *([_OVERRIDES.format(shlex.quote(overrides))] if overrides else []),
-                f"resolved=$(compose config) || exit {NOT_VALID}",
-                # `up` hashes a service after its `env_file` has become its environment, `config --hash`
-                # before: only of the resolved file both say the same.
-                (
-                    f"printf '%s\\n' \"$resolved\" | {_docker_compose(folder)} --env-file /dev/null "
-                    "--file - config --hash '*' | sed 's/^/hash /'"
-                ),
-                "compose config --images | sed 's/^/image /'",
+                compose_function(folder, env=env),
+                "set --",
+                *([_ON_TOP.format(shlex.quote(on_top))] if on_top else []),
+                _REHEARSE,
+                *(["compose config --images 2> /dev/null | sed 's/^/image /'"] if candidates else []),
             ]
         )
-        body = f"{_STATE}\n{inner}"
-        return script(f"unshare --mount sh -c {shlex.quote(body)}" if candidates or overrides else body)
+        return script(f"unshare --mount sh -c {shlex.quote(body)}" if candidates or on_top else body)
 
     @override
-    def parse(self, answer: Answer) -> Resolved | None:
+    def parse(self, answer: Answer) -> Rehearsal | None:
         if answer.status == NO_COMPOSE:
             return None
-        if answer.status not in {0, NOT_VALID} and not answered(answer):
+        if answer.status != NOT_VALID and not answered(answer):
             return None
         words = [line.split(" ", 1) for line in answer.lines if " " in line]
         states = [rest.split(" ", 2) for kind, rest in words if kind == "state"]
-        said = [line for line in answer.errors if line.strip()]
-        return Resolved(
+        events: dict[str, set[str]] = {}
+        said = []
+        for kind, rest in words:
+            if kind == "said" and (match := EVENT.search(rest)):
+                events.setdefault(match["name"], set()).add(match["word"])
+            elif kind == "said" and rest.strip() and "DRY-RUN MODE" not in rest:
+                said.append(rest.strip())
+        fault = "\n".join(line for line in said if "level=warning" not in line)
+        return Rehearsal(
+            events={name: frozenset(found) for name, found in events.items()},
             hashes=dict(rest.split() for kind, rest in words if kind == "hash"),
             images=frozenset(rest for kind, rest in words if kind == "image"),
-            fault="\n".join(line for line in said if "level=warning" not in line)
-            if answer.status == NOT_VALID
-            else "",
+            fault=(fault or "it does not say why") if answer.status == NOT_VALID else "",
             warnings=tuple(line for line in said if "level=warning" in line),
             checksums={name: checksum for checksum, _, name in states},
             modified={name: float(modified) for _, modified, name in states},
         )
 
 
-def compose_function(folder: str, *, env: bool, overrides: bool = False) -> str:
+def compose_function(folder: str, *, env: bool) -> str:
     """
     Shell code that defines the command ``compose`` for an application; questions and changes share it.
 
     It sees no environment of ours and no file that is not declared.
     """
-    env_file = shlex.quote(f"{folder}/.env") if env else "/dev/null"
-    more = " --file /tmp/overrides.yml" if overrides else ""
+    name = shlex.quote(folder.rpartition("/")[2])
+    quoted = shlex.quote(folder)
+    env_file = f"{quoted}/.env" if env else "/dev/null"
     return (
-        f"compose() {{ {_docker_compose(folder)} --env-file {env_file} "
-        f'--file {shlex.quote(f"{folder}/compose.yml")}{more} "$@"; }}'
-    )
-
-
-def _docker_compose(folder: str) -> str:
-    """The command for the project of a folder, without any environment of ours."""
-    name, quoted = shlex.quote(folder.rpartition("/")[2]), shlex.quote(folder)
-    return (
-        'env -i PATH="$PATH" HOME=/root LC_ALL=C docker compose '
-        f"--project-name {name} --project-directory {quoted}"
+        'compose() { env -i PATH="$PATH" HOME=/root LC_ALL=C docker compose --ansi never --project-name '
+        f"{name} --project-directory {quoted} --env-file {env_file} --file {quoted}/compose.yml "
+        '"$@"; }'
     )
 
 
@@ -152,9 +146,15 @@ _STATE = """state() {
 
 _LAY_OVER = """below=$folder
 while ! [ -d "$below" ]; do below=$(dirname -- "$below"); done
-mount -t tmpfs -o mode=700 standfast /tmp && mkdir /tmp/new /tmp/work &&
+mkdir /tmp/new /tmp/work &&
   mount -t overlay -o "lowerdir=$below,upperdir=/tmp/new,workdir=/tmp/work" standfast "$below" &&
   mkdir -p -- "$folder" && base64 -d | tar -xz -C "$folder" || exit"""
 
-_OVERRIDES = """[ -d /tmp/new ] || mount -t tmpfs -o mode=700 standfast /tmp || exit
-printf '%s' {} > /tmp/overrides.yml"""
+_ON_TOP = "printf '%s' {} > /tmp/on-top.yml; set -- --file /tmp/on-top.yml"
+
+_REHEARSE = f"""said=$(compose "$@" --dry-run up --no-start --no-build --pull never --remove-orphans 2>&1)
+code=$?
+docker compose version > /dev/null 2>&1 || exit {NO_COMPOSE}
+printf '%s\\n' "$said" | sed 's/^/said /'
+[ "$code" = 0 ] || exit {NOT_VALID}
+case $said in *Recreate*) compose config --hash '*' | sed 's/^/hash /' ;; esac"""

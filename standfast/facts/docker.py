@@ -316,7 +316,7 @@ def answered(answer: Answer) -> bool:
         return False
     if answer.status == NO_CLIENT:
         raise CouldNotLook(
-            "docker: the daemon is installed and the command `docker` is not, so what it holds cannot be seen. "
+            "docker: the daemon is installed and the command `docker` is not, so it cannot be asked. "
             "Install the command (Debian 13: `sudo apt install docker-cli`). Nothing was changed."
         )
     # What was removed between the list and the look is no fault.

@@ -15,22 +15,16 @@ from standfast.apps import admission
 from standfast.apps.application import Application
 from standfast.apps.archive import full_name
 from standfast.errors import Refused
-from standfast.facts.compose import Project, Resolved, bundle, compose_function
-from standfast.facts.docker import Container, Contents, Held
+from standfast.facts.compose import Project, Rehearsal, bundle, compose_function
+from standfast.facts.docker import Container, Contents, Volume, Volumes
 from standfast.facts.sockets import Listener, Listeners
 from standfast.inventory.schema import AllowRule
 from standfast.operations.change import Action, Change, Step
-from standfast.operations.compose_prediction import (
-    Outcome,
-    Situation,
-    Verdict,
-    overrides,
-    predict,
-    service_names,
-)
+from standfast.operations.compose_prediction import PAUSED, Outcome, Situation, Verdict, on_top, predict
 from standfast.operations.images import from_archives, from_registries
 from standfast.operations.named import operation
 
+UNCHANGED = "Nothing was changed."
 DOCKER_PROXY = "docker-proxy"
 LOG_LINES = 20
 
@@ -79,11 +73,7 @@ def admitted(
         found += _taken(app, listeners, held.containers)
     found += admission.collisions({app.name: app.compose for app in applications})
     if found:
-        listed = "\n".join(f"  {fault}" for fault in found)
-        raise Refused(
-            f"{server}: apps: {listed.strip() if len(found) == 1 else chr(10) + listed}\n"
-            "  Nothing was changed."
-        )
+        raise Refused("\n  ".join([f"{server}: the applications cannot run like this:", *found, UNCHANGED]))
     host.noop(f"{len(applications)} applications may run")
     return
     yield  # an operation is a generator also when it never changes anything
@@ -120,13 +110,7 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
         Refused: Compose does not accept the file, or sees other images in it; nothing has been changed.
         CouldNotLook: Docker is installed and does not answer.
     """
-    held = host.get_fact(Contents)
-    own = tuple(each for each in held.containers if each.project == app.name)
-    situation = _situation(app, held, own)
-    if situation is None:
-        verdicts = [Verdict(name, "create") for name in app.compose.services]
-    else:
-        verdicts = predict(situation)
+    verdicts = _predicted(app)
     todo = [each for each in verdicts if each.outcome != "unchanged"]
     troubles = [f"{app.name}/{each.service}: {each.attention}" for each in verdicts if each.attention]
     if not todo:
@@ -135,67 +119,72 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
     yield Step(_up_script(app, verdicts), changes=[_change(app, each) for each in todo])
 
 
-def _situation(app: Application, held: Held, own: tuple[Container, ...]) -> Situation | None:
-    """What decides what happens; nothing when Docker or Compose is still to be installed."""
-    names = [file.name for file in app.files]
-    contents = {file.name: file.content.text.encode() for file in app.files}
-    wanted = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    present = host.get_fact(Project, folder=app.folder, files=names, env=app.has_env)
-    if present is None:
-        if own:
-            raise Refused(
-                f"{app.name}: its containers are there, and Compose is not installed yet, so what it would do to "
-                "them cannot be predicted. Install it first: `standfast apply ENV --only docker`. "
-                "Nothing was changed."
-            )
-        return None
-    new = dict(present.checksums) != wanted
-    resolved = _ask(app, contents) if new else present
-    _accept(app, resolved)
+def _predicted(app: Application) -> list[Verdict]:
+    """What will happen to each service; all are created where Docker is still to be installed."""
+    held = host.get_fact(Contents)
+    own = tuple(each for each in held.containers if each.project == app.name)
+    volumes: dict[str, Volume] = host.get_fact(Volumes)
     situation = Situation(
+        project=app.name,
         file=app.compose,
-        hashes=resolved.hashes,
         containers=own,
         present=held.images,
         coming=app.images(),
-        written={
-            f"{app.folder}/{name}": present.modified[name]
-            if present.checksums.get(name) == wanted[name]
-            else math.inf
-            for name in names
-        },
+        volumes=tuple(volumes),
     )
-    if references := overrides(situation):
-        resolved = _ask(app, contents if new else {}, references)
-        situation = replace(situation, hashes=resolved.hashes)
-    return situation
+    contents = {file.name: file.content.text.encode() for file in app.files}
+    more = on_top(situation)
+    rehearsal = _rehearse(app, more)
+    if rehearsal is None:
+        if own:
+            raise Refused(
+                f"{app.name}: its containers are there, and Compose is not installed yet, so what it would "
+                "do to them cannot be predicted. Install it first: `standfast apply ENV --only docker`. "
+                "Nothing was changed."
+            )
+        services = app.compose.services.values()
+        return [Verdict(each.name, "create") for each in services if each.enabled and each.replicas]
+    written = {
+        name: rehearsal.modified[name]
+        if rehearsal.checksums.get(name) == hashlib.sha256(content).hexdigest()
+        else math.inf
+        for name, content in contents.items()
+    }
+    if math.inf in written.values():
+        rehearsal = _rehearse(app, more, contents) or rehearsal
+        _same_images(app, rehearsal)
+    if rehearsal.fault:
+        raise Refused(
+            f"{app.compose.path}: Compose does not accept it: {rehearsal.fault}\n  Nothing was changed."
+        )
+    paths = {f"{app.folder}/{name}": time for name, time in written.items()}
+    return predict(replace(situation, written=paths), rehearsal)
 
 
-def _ask(app: Application, candidates: Mapping[str, bytes], references: str = "") -> Resolved:
-    """Ask Compose about files that are not on the server yet, or with references filled in."""
+def _rehearse(app: Application, more: str, candidates: Mapping[str, bytes] | None = None) -> Rehearsal | None:
+    """Ask Compose, about the files on the server or about candidates for them."""
     options = {"_stdin": bundle(candidates)} if candidates else {}
-    answer: Resolved | None = host.get_fact(
+    names = [file.name for file in app.files]
+    answer: Rehearsal | None = host.get_fact(
         Project,
         folder=app.folder,
-        files=[file.name for file in app.files],
+        files=names,
         env=app.has_env,
         candidates=bool(candidates),
-        overrides=references,
+        on_top=more,
         **options,
     )
-    return answer or Resolved()
+    return answer
 
 
-def _accept(app: Application, resolved: Resolved) -> None:
-    path = app.compose.path
-    if resolved.fault:
-        raise Refused(f"{path}: Compose does not accept it: {resolved.fault}\n  Nothing was changed.")
-    ours = {app.compose.services[name].image for name in resolved.hashes if name in app.compose.services}
-    if {full_name(name) for name in ours} != {full_name(name) for name in resolved.images}:
+def _same_images(app: Application, rehearsal: Rehearsal) -> None:
+    """Two readings of one file must agree, or the plan would not be the truth."""
+    ours = {full_name(each.image) for each in app.compose.services.values() if each.enabled}
+    if not rehearsal.fault and ours != {full_name(name) for name in rehearsal.images}:
         raise Refused(
-            f"{path}: Compose sees the images {', '.join(sorted(resolved.images))} in it, standfast "
-            f"{', '.join(sorted(ours))}, so nothing can be predicted. Please report this, with the file. "
-            "Nothing was changed."
+            f"{app.compose.path}: Compose sees the images {', '.join(sorted(rehearsal.images))} in it, "
+            f"standfast {', '.join(sorted(ours))}, so nothing can be predicted. Please report this, with "
+            "the file. Nothing was changed."
         )
 
 
@@ -208,8 +197,8 @@ def _taken(app: Application, listeners: list[Listener], containers: tuple[Contai
                 holder = _holder(app.name, port.address, number, port.protocol, listeners, containers)
                 if holder:
                     found.append(
-                        f"{app.compose.at(port.line)}: service {service.name} publishes port "
-                        f"{number}/{port.protocol}, which is taken by {holder}. Stop that, or choose another port."
+                        f"{app.compose.at(port.line)}: service {service.name} wants port {number}/"
+                        f"{port.protocol}, and {holder} has it. Stop that, or choose another port."
                     )
     return found
 
@@ -243,51 +232,51 @@ def _change(app: Application, verdict: Verdict) -> Change:
 
 def _up_script(app: Application, verdicts: Sequence[Verdict]) -> str:
     """Shell code that does what was predicted, and says what is wrong when it does not succeed."""
-    changed = {
-        each.service for each in verdicts if each.outcome == "restart" and each.reason.endswith("changed")
-    }
-    paused = service_names([each for each in verdicts if each.reason == "it is paused"], "start")
+    changed = [each.service for each in verdicts if each.file]
+    paused = [each.service for each in verdicts if each.reason == PAUSED]
     lines = [
         "set -u; trap '' HUP PIPE",
         compose_function(app.folder, env=app.has_env),
-        f"project={shlex.quote(app.name)}; until=$(($(date +%s) + {app.start_timeout}))",
+        f"project={shlex.quote(app.name)}; timeout={app.start_timeout}; until=$(($(date +%s) + timeout))",
         _REPORT,
-        *([f"said=$(compose unpause {shlex.join(paused)} 2>&1) || failed"] if paused else []),
-        *(
-            [f"said=$(compose restart --no-deps {shlex.join(sorted(changed))} 2>&1) || failed"]
-            if changed
-            else []
-        ),
-        f"said=$(compose up --detach --wait --wait-timeout {app.start_timeout} --remove-orphans --no-build "
-        "--pull never 2>&1) || failed",
     ]
+    if paused:
+        lines.append(f"said=$(compose unpause {shlex.join(paused)} 2>&1) || failed")
+    if changed:
+        lines.append(f"said=$(compose restart --no-deps {shlex.join(changed)} 2>&1) || failed")
+    lines.append(_UP)
     if app.health is not None:
         lines.append(_HEALTH.format(url=shlex.quote(app.health)))
     return "\n".join(lines)
 
 
-# The services come last: of a long output, people see the end.
+_UP = """said=$(compose up --detach --wait --wait-timeout "$timeout" --remove-orphans --no-build \
+  --pull never 2>&1) || failed"""
+
+# What is wrong comes last: of a long output, people see the end.
 _REPORT = f"""failed() {{
-  printf '%s\\n' "$said" | grep -iE 'error|unhealthy|exited|timeout|no such|denied' | tail -n 5 >&2
-  docker ps --all --filter "label=com.docker.compose.project=$project" --format \
-'{{{{.ID}}}} {{{{.Label "com.docker.compose.service"}}}} {{{{.Status}}}}' | sort -k 2 |
-  while read -r id service status; do
-    case $status in
-      *unhealthy* | *starting* | Restarting* | Created* | 'Exited ('[1-9]*)
-        echo "$service: $status. Its last lines:" >&2
-        docker logs --tail {LOG_LINES} "$id" 2>&1 | sed 's/^/  /' >&2 ;;
-      *) echo "$service: $status" >&2 ;;
-    esac
+  states=$(docker ps --all --filter "label=com.docker.compose.project=$project" --format \
+    '{{{{.ID}}}} {{{{.Label "com.docker.compose.service"}}}} {{{{.Status}}}}' | sort -k 2)
+  bad() {{
+    case $1 in *unhealthy* | *starting* | Restarting* | Created* | 'Exited ('[1-9]*) ;; *) return 1 ;; esac
+  }}
+  printf '%s\\n' "$states" | while read -r id service status; do
+    bad "$status" || echo "$service: $status"
   done
+  printf '%s\\n' "$states" | while read -r id service status; do
+    bad "$status" || continue
+    echo "$service: $status. Its last lines:"
+    docker logs --tail {LOG_LINES} "$id" 2>&1 | sed 's/^/  /'
+  done
+  printf '%s\\n' "$said" | grep -vE '^ *(Container|Network|Volume) ' | tail -n 5
   exit 1
-}}"""
+}} >&2"""
 
 _HEALTH = """url={url}
-while said=$(curl --silent --show-error --output /dev/null --max-time 10 --write-out '%{{http_code}}' "$url" 2>&1)
-  [ "$said" != 200 ]
-do
+answer() {{ curl -sS --output /dev/null --max-time 10 --write-out '%{{http_code}}' "$url"; }}
+while said=$(answer 2>&1); [ "$said" != 200 ]; do
   if [ "$(date +%s)" -ge "$until" ]; then
-    said="error: all services run, and $url answers: $said, expected 200"; failed
+    said="The services run, and $url answers $said; expected 200 within $timeout seconds."; failed
   fi
   sleep 1
 done"""

@@ -1,26 +1,32 @@
 """
 What ``docker compose up`` will do to each service, known before it is run.
 
-Pure: what Compose makes of the files, what the engine holds, which images there will be. The rules are
-those of Compose 2 itself; the tests hold them against what it really does.
+Compose's own rehearsal says what happens to containers; its rules differ from version to version, so
+they are not repeated here. What it cannot know, images and volumes that an earlier step of the same run
+brings, is told to it (`on_top`); why something happens is found out here.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from standfast.apps.archive import Image, full_name, shown
 from standfast.apps.compose_file import ComposeFile, Service
+from standfast.facts.compose import Rehearsal
 from standfast.facts.docker import CONFIG_HASH, CONFIG_IMAGE, NUMBER, Container
 from standfast.operations.images import by_name
 
 Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove"]
 
 COMPLETED = "service_completed_successfully"
-NOT_RUNNING = frozenset({"created", "exited", "dead", "paused"})
+PAUSED = "it is paused"
+# A label makes Compose make a container anew, as the new image will.
+SEED = {"labels": {"standfast.rehearsal": "1"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +39,25 @@ class Verdict:
     """Why, in words that a person knows."""
     attention: str = ""
     """What is wrong with it that nothing here repairs."""
+    file: str = ""
+    """The mounted file that has changed, when that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """All that decides what happens."""
 
+    project: str
     file: ComposeFile
-    hashes: Mapping[str, str]
-    """Compose's checksum of each service that it would run."""
     containers: tuple[Container, ...]
     """Those of the project."""
     present: tuple[Image, ...]
     """Images on the server."""
     coming: Mapping[str, Image]
     """Images that will be there by then, by full name."""
-    written: Mapping[str, float]
+    volumes: Collection[str]
+    """Volumes on the server."""
+    written: Mapping[str, float] = field(default_factory=dict)
     """When the files that containers see were written last, by path; infinite for those about to be."""
 
     def of(self, service: str) -> list[Container]:
@@ -65,133 +74,132 @@ class Situation:
         )
 
 
-def predict(situation: Situation) -> list[Verdict]:
+def on_top(situation: Situation) -> str:
+    """
+    A Compose file that tells the rehearsal what will be true by then and is not yet; empty when nothing.
+
+    Services whose image changes get another label; external volumes that are still to be made count as
+    Compose's own, because it would not go on without them.
+    """
+    services = {
+        service.name: SEED
+        for service in situation.file.services.values()
+        if any(_new_image(situation, service, container) for container in situation.of(service.name))
+    }
+    volumes = {
+        key: {"external": False, "name": volume.name}
+        for key, volume in situation.file.volumes.items()
+        if volume.external and volume.name not in situation.volumes
+    }
+    document: dict[str, Any] = {}
+    if services:
+        document["services"] = services
+    if volumes:
+        document["volumes"] = volumes
+    return json.dumps(document) if document else ""
+
+
+def predict(situation: Situation, rehearsal: Rehearsal) -> list[Verdict]:
     """
     What ``up`` will do, service by service, in the file's order; nothing to do means all unchanged.
 
     A job that has completed counts as unchanged, and runs again when anything else has to be done.
     """
     verdicts: dict[str, Verdict] = {}
-    for name in _in_order(situation):
-        service = situation.file.services[name]
-        verdicts[name] = _follow(service, _alone(situation, service), verdicts)
-    gone = [
-        Verdict(name, "remove", "it is no longer in the Compose file")
-        for name in dict.fromkeys(each.service for each in situation.containers if not each.one_off)
-        if name not in situation.file.services
-    ]
-    ordered = [verdicts[name] for name in situation.file.services if name in verdicts] + gone
+    for service in situation.file.services.values():
+        if events := _events(situation, service, rehearsal):
+            verdicts[service.name] = _verdict(situation, service, rehearsal, events)
+    anew = {name for name, each in verdicts.items() if each.outcome in {"create", "recreate"}}
+    ordered = [_explained(situation, each, anew) for each in verdicts.values()]
+    ordered += _gone(situation, rehearsal, of_run=False)
     if all(each.outcome == "unchanged" for each in ordered):
         return ordered
-    return [_again(situation, each) for each in ordered] + _left_behind(situation)
+    return [_again(situation, each) for each in ordered] + _gone(situation, rehearsal, of_run=True)
 
 
-def shared(file: ComposeFile) -> list[Service]:
-    """Services that live inside another one; their checksum depends on its container."""
-    return [service for service in file.services.values() if service.namespaces]
+def _events(situation: Situation, service: Service, rehearsal: Rehearsal) -> dict[str, frozenset[str]]:
+    """What happens to each container of a service, by container name; the future ones included."""
+    names = {each.name for each in situation.of(service.name)}
+    new = re.compile(
+        re.escape(service.container_name)
+        if service.container_name
+        else f"{re.escape(situation.project)}[-_]{re.escape(service.name)}[-_][0-9]+"
+    )
+    found = {name: words for name, words in rehearsal.events.items() if name in names or new.fullmatch(name)}
+    # Of a stopped container, some versions of Compose say nothing.
+    return found | {name: frozenset() for name in names if name not in found and service.enabled}
 
 
-def overrides(situation: Situation) -> str:
-    """
-    A Compose file that replaces references to services by those to their containers.
-
-    So Compose does it itself before it computes a checksum. Empty when there is nothing to replace.
-    """
-    lines = []
-    for service in shared(situation.file):
-        targets = {key: situation.of(name) for key, name in service.namespaces.items()}
-        if not all(targets.values()):
-            continue
-        lines.append(f"  {service.name}:")
-        lines += [f'    {key}: "container:{found[0].id}"' for key, found in targets.items()]
-        lines.append("    depends_on:")
-        lines += [
-            f"      {each.service}: {{condition: {each.condition}, restart: {str(each.restart).lower()}, "
-            "required: true}"
-            for each in service.dependencies
-        ]
-    return "\n".join(["services:", *lines, ""]) if lines else ""
-
-
-def _in_order(situation: Situation) -> list[str]:
-    """Services that will run, what is depended on first."""
-    ordered: dict[str, None] = {}
-
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        if name in ordered or name in above or name not in situation.hashes:
-            return
-        for dependency in situation.file.services[name].dependencies:
-            visit(dependency.service, (*above, name))
-        ordered[name] = None
-
-    for name in situation.file.services:
-        visit(name, ())
-    return list(ordered)
-
-
-def _alone(situation: Situation, service: Service) -> Verdict:
-    """What happens to a service for reasons of its own."""
+def _verdict(
+    situation: Situation, service: Service, rehearsal: Rehearsal, events: Mapping[str, frozenset[str]]
+) -> Verdict:
+    words = frozenset[str]().union(*events.values())
     containers = situation.of(service.name)
-    if not containers:
-        return Verdict(service.name, "create" if service.replicas else "unchanged")
-    for container in containers:
-        if reason := _outdated(situation, service, container):
-            return Verdict(service.name, "recreate", reason + _left_data(service, container))
-    if len(containers) > service.replicas:
-        return Verdict(service.name, "remove", f"{len(containers)} → {service.replicas} containers")
-    if len(containers) < service.replicas:
-        return Verdict(service.name, "create", f"{len(containers)} → {service.replicas} containers")
+    if "Recreate" in words:
+        return Verdict(service.name, "recreate", _why(situation, service, rehearsal))
+    if "Removing" in words:
+        left = sum("Removing" not in each for each in events.values())
+        return Verdict(service.name, "remove", f"{len(containers)} → {left} containers")
+    if "Creating" in words:
+        scale = f"{len(containers)} → {len(events)} containers" if containers else ""
+        return Verdict(service.name, "create", scale)
+    if "Stopping" in words:
+        return Verdict(service.name, "restart")
     return _state(situation, service, containers)
 
 
-def _outdated(situation: Situation, service: Service, container: Container) -> str:
-    """Why a container has to be made anew; empty when it has not."""
-    reasons = []
-    if container.labels.get(CONFIG_HASH) != situation.hashes[service.name]:
-        reasons.append("its configuration changes")
-    old = container.labels.get(CONFIG_IMAGE) or container.image
-    coming = situation.coming.get(full_name(service.image))
-    image = coming or by_name(situation.present, service.image)
-    if image is None:
-        reasons.append(f"image {service.image} is pulled again")
-    elif not _same(situation, old, image):
-        reasons.append(f"image {shown(old)} → {image.short}")
+def _why(situation: Situation, service: Service, rehearsal: Rehearsal) -> str:
+    """Why containers of a service are made anew; empty when the reason lies with other services."""
+    reasons: dict[str, None] = {}
+    for container in situation.of(service.name):
+        new_hash = rehearsal.hashes.get(service.name)
+        # The checksum of a service inside another one has that one's container in it.
+        if not service.namespaces and new_hash != container.labels.get(CONFIG_HASH):
+            reasons["its configuration changes"] = None
+        if change := _new_image(situation, service, container):
+            reasons[change] = None
+        if left := _left_data(service, container):
+            reasons[left] = None
     return ", ".join(reasons)
 
 
-def _same(situation: Situation, old: str, image: Image) -> bool:
+def _new_image(situation: Situation, service: Service, container: Container) -> str:
+    """How the image of a container changes; empty when it does not."""
+    old = container.labels.get(CONFIG_IMAGE) or container.image
+    image = situation.coming.get(full_name(service.image)) or by_name(situation.present, service.image)
+    if image is None:
+        return f"image {service.image} is pulled again"
     known = next((each for each in situation.present if each.id == old), None)
-    return image.same(known) if known is not None else old in {image.id, image.digest}
+    same = image.same(known) if known is not None else old in {image.id, image.digest}
+    return "" if same else f"image {shown(old)} → {image.short}"
 
 
 def _left_data(service: Service, container: Container) -> str:
     """A warning about data in anonymous volumes that the new container will not mount."""
     targets = {mount.target for mount in service.mounts}
     left = [each for each in container.mounts if each.anonymous and each.target in targets]
-    return "".join(
-        f"; what is in {each.target} now stays behind in the anonymous volume {shown(each.name)}: "
+    return ", ".join(
+        f"what is in {each.target} now stays behind in the anonymous volume {shown(each.name)}: "
         "copy it first if you need it"
         for each in left
     )
 
 
 def _state(situation: Situation, service: Service, containers: list[Container]) -> Verdict:
+    """The fate of a service whose containers stay."""
     name = service.name
     for container in containers:
-        if container.status == "exited" and container.exit_code == 0 and situation.completes(name):
-            continue
-        if container.status in NOT_RUNNING:
-            return Verdict(name, "start", _status(container))
+        if container.status == "paused":
+            return Verdict(name, "start", PAUSED)
+        if container.status in {"exited", "created", "dead"}:
+            if container.exit_code == 0 and situation.completes(name) and container.status == "exited":
+                continue
+            ended = f"it ended with code {container.exit_code}"
+            return Verdict(name, "start", "it never ran" if container.status == "created" else ended)
         if changed := _seen_late(situation, service, container):
-            return Verdict(name, "restart", f"{changed} has changed")
+            return Verdict(name, "restart", f"{changed} has changed", file=changed)
     troubles = [_trouble(container) for container in containers]
     return Verdict(name, "unchanged", attention=next(filter(None, troubles), ""))
-
-
-def _status(container: Container) -> str:
-    if container.status in {"exited", "dead"}:
-        return f"it ended with code {container.exit_code}"
-    return {"paused": "it is paused"}.get(container.status, "it never ran")
 
 
 def _trouble(container: Container) -> str:
@@ -213,33 +221,40 @@ def _within(path: str, bind: str) -> bool:
     return path == bind or path.startswith(f"{bind.rstrip('/')}/")
 
 
-def _follow(service: Service, verdict: Verdict, before: Mapping[str, Verdict]) -> Verdict:
-    """What happens to a service because of what it depends on."""
-    if verdict.outcome in {"create", "recreate"}:
+def _explained(situation: Situation, verdict: Verdict, anew: set[str]) -> Verdict:
+    """Name the other service where that is the reason."""
+    if verdict.reason or verdict.outcome not in {"recreate", "restart"}:
         return verdict
-    anew = {name for name, each in before.items() if each.outcome in {"create", "recreate"}}
-    if inside := sorted(anew & set(service.namespaces.values())):
-        return Verdict(service.name, "recreate", f"it lives inside {inside[0]}")
-    made = {name for name in anew if before[name].outcome == "recreate"}
-    restarting = [each.service for each in service.dependencies if each.restart and each.service in made]
-    if restarting and verdict.outcome == "unchanged":
-        return Verdict(service.name, "restart", f"it depends on {restarting[0]}")
-    return verdict
+    service = situation.file.services[verdict.service]
+    inside = next((name for name in service.namespaces.values() if name in anew), "")
+    needs = next((each.service for each in service.dependencies if each.service in anew), "")
+    reason = f"it lives inside {inside}" if inside else f"it depends on {needs}" if needs else ""
+    return Verdict(verdict.service, verdict.outcome, reason or "Compose says so")
 
 
 def _again(situation: Situation, verdict: Verdict) -> Verdict:
     """A job that has completed is run by every ``up``."""
-    if verdict.outcome == "unchanged" and situation.completes(verdict.service):
-        running = [each for each in situation.of(verdict.service) if each.status == "running"]
-        if not running:
-            return Verdict(verdict.service, "start", "it runs again at every start")
-    return verdict
+    if verdict.outcome != "unchanged" or not situation.completes(verdict.service):
+        return verdict
+    if any(each.status == "running" for each in situation.of(verdict.service)):
+        return verdict
+    return Verdict(verdict.service, "start", "it runs again at every start")
 
 
-def _left_behind(situation: Situation) -> list[Verdict]:
-    """Containers of ``docker compose run`` that have ended; ``--remove-orphans`` takes them away."""
-    ended = [each for each in situation.containers if each.one_off and each.status in {"exited", "dead"}]
-    return [Verdict(each.name, "remove", "left by `docker compose run`") for each in ended]
+def _gone(situation: Situation, rehearsal: Rehearsal, *, of_run: bool) -> list[Verdict]:
+    """
+    Containers that go and belong to no service of the file.
+
+    + of_run: those of ``docker compose run``, which only go along with other changes
+    """
+    names: dict[str, str] = {}
+    for container in situation.containers:
+        if container.one_off == of_run and "Removing" in rehearsal.events.get(container.name, ()):
+            if of_run:
+                names[container.name] = "left by `docker compose run`"
+            elif container.service not in situation.file.services:
+                names[container.service] = "it is no longer in the Compose file"
+    return [Verdict(name, "remove", reason) for name, reason in names.items()]
 
 
 def _seconds(time: str) -> float:
@@ -247,8 +262,3 @@ def _seconds(time: str) -> float:
     whole, _, rest = time.rstrip("Z").partition(".")
     moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
     return moment.timestamp() + float(f"0.{rest or 0}")
-
-
-def service_names(verdicts: Collection[Verdict], outcome: Outcome) -> list[str]:
-    """Services with this outcome."""
-    return [each.service for each in verdicts if each.outcome == outcome]

@@ -143,9 +143,9 @@ def packages_for(release: Release) -> list[str]:
     if release.id == "debian" and release.version != "12":
         return ["docker.io", "docker-cli", "docker-compose"]
     raise Refused(
-        f"docker: {release.name} has no package of Compose 2. Upgrade the server to Debian 13, or install "
-        "Docker's own packages (docker-ce, docker-ce-cli, docker-compose-plugin) by hand; standfast uses them "
-        "when they are there. Nothing was changed."
+        f"docker: {release.name} has no package of Compose 2. Upgrade the server to Debian 13, or "
+        "install Docker's own packages (docker-ce, docker-ce-cli, docker-compose-plugin) by hand; "
+        "standfast uses them when they are there. Nothing was changed."
     )
 
 
@@ -170,9 +170,7 @@ def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, A
             Change("reload", "docker.service", "containers keep running"), "systemctl reload docker.service"
         )
     keeps = bool(new.get("live-restore")) or engine.live_restore
-    what = (
-        "containers keep running" if keeps else "every container is stopped; those with `restart:` come back"
-    )
+    what = "containers keep running" if keeps else "containers stop; those with `restart:` come back"
     logs = "; log settings hold for containers made from now on" if _logs(changed) else ""
     # The reload comes first: it switches live-restore on, so that the restart leaves containers alone.
     return files.Activation(

@@ -1,4 +1,4 @@
-"""Images that come from archives instead of a registry: sent through the connection, loaded as they arrive."""
+"""Images: from archives, sent through the connection and loaded as they arrive, or from registries."""
 
 from __future__ import annotations
 
