@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from standfast.engine import chain
 from standfast.inventory.loader import Loaded
@@ -58,14 +59,21 @@ def read(log: Path) -> list[str]:
 
 def copies(lines: Sequence[str], host: str, machine: str) -> dict[int, str]:
     """Lines that a server has written, by their number there; `machine` is its machine id."""
-    found: dict[int, str] = {}
+    return {record["n"]: copy for record, copy in _copied(lines, host) if record.get("machine") == machine}
+
+
+def other_machines(lines: Sequence[str], host: str, machine: str) -> int:
+    """Number of lines from a server of the same name with another machine id."""
+    return sum(record.get("machine") != machine for record, _ in _copied(lines, host))
+
+
+def _copied(lines: Sequence[str], host: str) -> Iterator[tuple[dict[str, Any], str]]:
     for line in lines:
         record = chain.parsed(line)
         copy = record.get(COPY) if record else None
         original = chain.parsed(copy) if isinstance(copy, str) else None
-        if original and original.get("host") == host and original.get("machine") == machine:
-            found[original["n"]] = str(copy)
-    return found
+        if original and original.get("host") == host:
+            yield original, str(copy)
 
 
 def as_copy(line: str) -> dict[str, object]:

@@ -77,8 +77,8 @@ def judge(lines: Sequence[str]) -> Findings:
     if len(daemons) > 1:
         findings.faults.append(
             f"{len(daemons)} Docker daemons run: {', '.join(daemons)}. Two on one server destroy each "
-            "other's networks, and each sees only its own volumes. Find out which one holds your data, then stop and "
-            "disable the other."
+            "other's networks, and each sees only its own volumes. Find out which one holds your data, then "
+            "stop and disable the other."
         )
     return findings
 

@@ -1,5 +1,5 @@
 # End the run that holds the server. Arguments: the client's address, the run to end (empty: only look),
-# the record (JSON), who and why for its owner (JSON), folders are not needed.
+# the record (JSON), who and why for its owner (JSON).
 
 set -u
 umask 077
@@ -21,6 +21,7 @@ pid=${owner##*'"pid":'} pid=${pid%%[!0-9]*}
 if [ "$(readlink "/proc/$pid/fd/9")" != /run/standfast/lock ]; then say "changed $(blob "$owner")"; exit; fi
 printf '%s\n' "$note" > /run/standfast/unlocked
 kill -TERM "$pid"
+# Nobody may come between the end of that run and its record.
 flock -w 5 9 || { kill -KILL "$pid"; flock -w 5 9; } || { say "stuck $pid"; exit; }
 rm -f /run/standfast/owner.json
 if line=$(audit_append "${record%\}},\"holder\":$owner}" 2>&1); then
