@@ -430,5 +430,7 @@ class Inventory(Part):
 
     environment: Environment = Field(examples=["production"])
     """How precious this environment is: `production`, `staging`, `development` or `lab`."""
+    tests: OwnFile = Field(default="tests", examples=["tests"])
+    """Folder with your own assertions; `standfast verify` makes them together with ours."""
     hosts: dict[HostName, Host] = Field(min_length=1, examples=[{"web-1": {"address": "203.0.113.10"}}])
     """The servers, by name."""

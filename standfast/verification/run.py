@@ -69,7 +69,7 @@ def verify(loaded: Loaded, hosts: Sequence[str] = ()) -> Verification:
         StandfastError: the assertions could not be made at all; not made is not passed.
     """
     started = time.monotonic()
-    own = loaded.root / "tests"
+    own = loaded.file(loaded.inventory.tests)
     with TemporaryDirectory(prefix="standfast-") as folder:
         report = Path(folder) / "report.json"
         done = subprocess.run(
