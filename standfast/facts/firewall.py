@@ -78,7 +78,8 @@ class Firewall(Fact["Filter | None"]):
         wanted = {
             name.split()[1]: _rules(lines) for name, lines in sections.items() if name.startswith("wanted")
         }
-        fault = "; ".join(answer.errors) or answer.reason if answer.status == BAD_RULES else ""
+        said = [line for line in answer.errors if not line.startswith("Try `")]
+        fault = "; ".join(said) or answer.reason if answer.status == BAD_RULES else ""
         tried = {"accepted": True, "dropped": False}
         return Filter(live, wanted, fault, tried.get("".join(sections.get("connection", []))))
 

@@ -122,6 +122,28 @@ IGNORED = re.compile(r": terminating, \d+ bad configuration options$")
 Effect = dict[str, list[str]]
 """Values by keyword in lower case, as ``sshd -T`` prints them; some keywords have several."""
 
+WAYS_IN = (
+    "port",
+    "permitrootlogin",
+    "passwordauthentication",
+    "pubkeyauthentication",
+    "allowusers",
+    "denyusers",
+    "allowgroups",
+    "denygroups",
+)
+
+
+def keywords(text: str) -> list[str]:
+    """What a file of sshd's sets for everybody, in lower case."""
+    found: list[str] = []
+    for line in text.splitlines():
+        words = line.split("#", 1)[0].replace("=", " ", 1).split()
+        if words and words[0].lower() == "match":
+            break
+        found += [words[0].lower()] if words and words[0].isalnum() else []
+    return list(dict.fromkeys(found))
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -148,7 +170,7 @@ class Trial:
     fault: str
     """What sshd says against it; empty when nothing."""
     alone: Effect
-    """What it means by itself."""
+    """What it means by itself; only the keywords that it sets, and those that decide who gets in."""
     together: Effect
     """What sshd would do with it beside the other files, for the account and address of this connection."""
     others: tuple[Setting, ...]
@@ -172,7 +194,8 @@ class SshdTrial(Fact[Trial]):
     def command(self, text: str, account: str, client: str) -> StringCommand:
         content = b64encode(text.encode()).decode()
         caller = shlex.quote(f"user={account},host={client},addr={client}")
-        return script(f"content={content}; caller={caller}; drop_in={DROP_IN}\n{_TRIAL}")
+        asked = "|".join(sorted({*keywords(text), *WAYS_IN}))
+        return script(f"content={content}; caller={caller}; asked='^({asked}) '; drop_in={DROP_IN}\n{_TRIAL}")
 
     @override
     def parse(self, answer: Answer) -> Trial:
@@ -181,7 +204,8 @@ class SshdTrial(Fact[Trial]):
                 "ssh: expected the OpenSSH server (sshd), it is not installed. Nothing was changed."
             )
         if answer.status in {BAD_ALONE, BAD_TOGETHER}:
-            said = [line for line in answer.errors if not IGNORED.search(line)]
+            said = [line.rstrip("\r") for line in answer.errors]  # sshd ends its messages as for a terminal
+            said = [line for line in said if not IGNORED.search(line)]
             return Trial("; ".join(said) or answer.reason, {}, {}, ())
         if answer.status != 0:
             raise CouldNotLook(
@@ -237,10 +261,12 @@ sed "s#/etc/ssh/sshd_config\.d/#$work/sshd_config.d/#g" /etc/ssh/sshd_config > "
 plain() {
   sed "s#$work/alone#the declared settings#; s#$work/together#/etc/ssh/sshd_config#; s#$work/#/etc/ssh/#"
 }
-echo '== alone'; sshd -T -C "$caller" -f "$work/alone" 2> "$work/said" ||
+echo '== alone'; sshd -T -C "$caller" -f "$work/alone" > "$work/is" 2> "$work/said" ||
   { plain < "$work/said" >&2; exit 11; }
-echo '== together'; sshd -T -C "$caller" -f "$work/together" 2> "$work/said" ||
+grep -E "$asked" "$work/is"
+echo '== together'; sshd -T -C "$caller" -f "$work/together" > "$work/is" 2> "$work/said" ||
   { plain < "$work/said" >&2; exit 12; }
+grep -E "$asked" "$work/is"
 echo '== others'
 for file in /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config; do
   [ -f "$file" ] && [ "$file" != "$drop_in" ] && grep -nHE '^[[:space:]]*[A-Za-z]' "$file"

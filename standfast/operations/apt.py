@@ -55,14 +55,14 @@ said=$(mktemp) || exit 1; trap 'rm -f -- "$said"' EXIT
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l LC_ALL=C
 apt() {{ apt-get -q -o DPkg::Lock::Timeout={LOCK_TIMEOUT} "$@" < /dev/null >> "$said" 2>&1; }}
 refresh() {{ apt update -o APT::Update::Error-Mode=any; }}
-install() {{ apt install -y --no-install-recommends --no-remove \\
-  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- $names; }}
+conf='-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'
+install() {{ apt install -y --no-install-recommends --no-remove $conf "$@"; }}
 {_REPAIR}
 {_FRESH}
 repair || fail
 fresh && apt install -s --no-remove -- $names || {{ refresh; refreshed=$?; }}
 : > "$said"
-install || {{ [ "${{refreshed-}}" != 0 ] && refresh && install; }} || fail
+install -- $names || {{ [ "${{refreshed-}}" != 0 ] && refresh && install -- $names; }} || fail
 for name in $names; do
   case $(dpkg-query -W -f '${{Status}}' -- "$name" 2> /dev/null) in
     *' installed' | *' triggers-pending') ;;
@@ -80,7 +80,8 @@ _REPAIR = f"""repair() {{
     grep -q 'locked by another process' "$said" && [ "$(date +%s)" -lt "$until" ] || break
     sleep 3
   done
-  : # what dpkg cannot finish, apt may: it can fetch what is missing
+  # What dpkg cannot finish for want of another package, apt fetches.
+  apt check || {{ refresh; install --fix-broken; }}
 }}"""
 
 # apt keeps the server's dates on the lists themselves; the folder `partial` has the date of the last update.

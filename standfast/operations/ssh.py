@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand
 
 from standfast.errors import Refused
 from standfast.facts.accounts import Account
-from standfast.facts.ssh import DROP_IN, CurrentSession, Effect, Session, SshdTrial, Trial
+from standfast.facts.ssh import DROP_IN, CurrentSession, Effect, Session, SshdTrial, Trial, keywords
 from standfast.inventory.schema import User
 from standfast.operations import files
 from standfast.operations.change import Change
@@ -60,7 +60,7 @@ def _defeated(text: str, trial: Trial) -> Iterator[str]:
             "it is missing. Add it by hand."
         )
         return
-    for keyword in _keywords(text):
+    for keyword in keywords(text):
         wanted, found = trial.alone.get(keyword, []), trial.together.get(keyword, [])
         rivals = [
             each for each in trial.others if each.keyword == keyword and _spelled(each.value) not in wanted
@@ -77,17 +77,6 @@ def _defeated(text: str, trial: Trial) -> Iterator[str]:
                 f"expected {keyword} {' '.join(wanted)}, found that sshd would follow {' '.join(found)} from "
                 f"another file ({shown or 'its place is not known'}). Remove it there, or declare it."
             )
-
-
-def _keywords(text: str) -> list[str]:
-    """What a file of ours sets for everybody, in lower case."""
-    keywords: list[str] = []
-    for line in text.splitlines():
-        words = line.split("#", 1)[0].replace("=", " ", 1).split()
-        if words and words[0].lower() == "match":
-            break
-        keywords += [words[0].lower()] if words else []
-    return list(dict.fromkeys(keywords))
 
 
 def _spelled(value: str) -> str:
