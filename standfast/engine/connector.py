@@ -8,6 +8,9 @@ inventory is named as ``@standfast/inventories/production.yml`` on pyinfra's own
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import shlex
 import socket
 from base64 import b64encode

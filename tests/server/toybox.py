@@ -32,7 +32,9 @@ def full_toybox(repository: Repository, server: Server, images: Path) -> None:
     inventory = (ROOT / "inventories/lab.yml").read_text()
     repository.write(
         "inventories/lab.yml",
-        inventory.replace("web-1", server.name)
+        inventory.replace("web-1:", f"{server.name}:")
+        .replace("address: web-1", f"address: {server.name}")
+        .replace("tests: examples/toybox/assertions", f"tests: {EXAMPLE}/assertions")
         .replace("/var/lib/standfast/lab/ssh_config", str(server.ssh_config))
         .replace("build/images", str(images)),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 SCRIPT = """
 import sys
 from pathlib import Path
-import standfast.engine
+import standfast.engine.patched
 from pyinfra import host
 from pyinfra.api import Inventory, StringCommand
 from pyinfra.api.deploy import deploy
