@@ -146,7 +146,8 @@ def _port_faults(file: ComposeFile, service: Service, host: str, allow: Sequence
             yield (
                 f"{place} port {', '.join(map(str, closed))}/{port.protocol} to the outside, and the "
                 "firewall does not declare it. Publish it at 127.0.0.1 when only this server needs it, or "
-                f"write `{{port: {closed[0]}, protocol: [{port.protocol}]}}` under hosts.{host}.firewall.allow."
+                f"write `{{port: {closed[0]}, protocol: [{port.protocol}]}}` under "
+                f"hosts.{host}.firewall.allow."
             )
 
 
