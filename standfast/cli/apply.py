@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from standfast.cli import options
-from standfast.cli.waiting import confirmed
 from standfast.errors import UsageError
 
 INTERRUPTED = 130
@@ -72,9 +71,10 @@ def apply(
         if saved:
             servers.refuse(planned, saved_plan.check_servers(saved, planned))
         holds.planned(planned.hosts, whole=not only)
+        waiting.pause()
         if not as_json:
             print_plan(planned)
-        if planned.has_changes and not yes and not confirmed("Make these changes?"):
+        if planned.has_changes and not yes and not waiting.confirmed("Make these changes?"):
             holds.declined = True
             click.echo("nothing was changed", err=True)
             raise click.exceptions.Exit(0)

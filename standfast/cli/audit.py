@@ -108,7 +108,8 @@ def _print_entry(entry: dict[str, Any]) -> None:
     ):
         _print_changes(label, entry.get(key) or [])
     if entry.get("reason"):
-        click.echo(f"    {entry['reason'].splitlines()[0]}")
+        for line in entry["reason"].splitlines():
+            click.echo(f"    {line.strip()}")
 
 
 def _print_changes(label: str, changes: list[str]) -> None:

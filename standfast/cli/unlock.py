@@ -41,19 +41,19 @@ def unlock(environment: str, limit: tuple[str, ...], reason: str, yes: bool) -> 
         raise UsageError("unlock asks before it ends somebody's run, and there is no terminal: add --yes")
     from standfast.cli.presentation import print_errors
     from standfast.cli.run import exit_with, open_servers
-    from standfast.cli.waiting import confirmed
     from standfast.engine import unlock as library
     from standfast.engine.caller import caller
 
     with open_servers(environment, limit, (), quiet=False) as (servers, waiting):
         owners = {}
+        waiting.pause()
         for name, lock in library.look(servers).items():
             if lock.owner:
                 owners[name] = lock.owner
                 click.echo(f"{name}: held by {lock.owner.told()}", err=True)
             else:
                 click.echo(f"{name}: nothing to unlock{_still_running(lock.running)}")
-        if owners and not yes and not confirmed("End this?"):
+        if owners and not yes and not waiting.confirmed("End this?"):
             click.echo("nothing was unlocked", err=True)
             raise click.exceptions.Exit(0)
         by = caller(servers.loaded, "unlock")

@@ -39,6 +39,19 @@ class Waiting:
         self._finish_line()
         click.echo(f"{click.style('!', fg='yellow', bold=True)} {text}", err=True)
 
+    def pause(self) -> None:
+        """Show no progress until the next step: something else is written to the terminal."""
+        self._finish_line()
+
+    def confirmed(self, question: str) -> bool:
+        """Ask on the terminal while gevent works on: whoever thinks for minutes keeps the servers' locks."""
+        from gevent.select import select
+
+        self.pause()
+        click.echo(f"{question} [y/N]: ", err=True, nl=False)
+        select([sys.stdin], [], [])
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def tick(self) -> None:
         """Draw the clock anew; on a terminal only."""
         if self.terminal and self._text:
@@ -79,12 +92,3 @@ def ticking(waiting: Waiting) -> Iterator[None]:
         yield
     finally:
         clock.kill()
-
-
-def confirmed(question: str) -> bool:
-    """Ask on the terminal while gevent works on: whoever thinks for minutes keeps the servers' locks."""
-    from gevent.select import select
-
-    click.echo(f"{question} [y/N]: ", err=True, nl=False)
-    select([sys.stdin], [], [])
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -12,7 +15,7 @@ from pyinfra.api import Host
 from standfast.engine import audit, controller_log
 from standfast.engine.audit import exit_code_of, flat, outcome_of, plan_hash, reason_of
 from standfast.engine.caller import Caller
-from standfast.engine.connector import LockLost
+from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.journal import step_command, steps
 from standfast.engine.lock import Hold, Report
 from standfast.engine.plan import HostPlan
@@ -120,7 +123,8 @@ class Holds:
             outcome = str(record["outcome"])
             settled = outcome in SETTLED and (hold.began or self.whole)
             hold.end(record, settled=settled, outcome=outcome)
-            if hold.unrecorded and not isinstance(self.servers.failures.get(name), LockLost):
+            gone = isinstance(self.servers.failures.get(name), (LockLost, ConnectionLost))
+            if hold.unrecorded and not gone:
                 self.tell(hold.unrecorded)
         hold.close()
 

@@ -7,6 +7,9 @@ The server writes it itself, around each command, so it is right even when the c
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import json
 import re
 import shlex
@@ -72,6 +75,8 @@ class LastRun:
             how = "was cut off before its first change" if self.outcome is None else f"was {self.outcome}"
         elif status is None:
             how = f"was cut off while: {self.running}"
+        elif status != 0 and self.outcome is None:
+            how = f"was cut off while: {self.running} (which the server then ended with an error)"
         elif status != 0:
             how = f"failed at: {self.running}"
         else:

@@ -7,6 +7,9 @@ the whole connection is given up: whoever takes this server over must not meet u
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import time
 from contextlib import suppress
 

@@ -8,6 +8,9 @@ silence. There is no stale lock. ``lock.sh`` is that process, `Hold` this side o
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import json
 import shlex
 import time

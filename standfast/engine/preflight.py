@@ -83,20 +83,22 @@ def judge(lines: Sequence[str]) -> Findings:
     return findings
 
 
-def _file_system(folder: str, place: str, error: str, numbers_1: str, *numbers: str) -> list[str]:
-    free, blocks, size, free_inodes, inodes = (int(number) for number in (numbers_1, *numbers))
+def _file_system(folder: str, place: str, error: str, *numbers: str) -> list[str]:
+    free, blocks, size, free_inodes, inodes = map(int, numbers)
     name = _text(place)
     if error != "-":
-        reason = f"{_text(error).splitlines()[-1]}, tried in {_text(folder)}"
-        return [
-            f"{name}: cannot be written ({reason}). Look at `dmesg`: Linux makes a faulty disk read-only."
-        ]
+        reason = _text(error).rpartition(": ")[2]
+        message = (
+            f"{name}: {_text(folder)} cannot be written: {reason}. "
+            "Look at `dmesg`: Linux makes a faulty disk read-only."
+        )
+        return [message]
     faults = []
     needed = min(FREE_SHARE * blocks * size, FREE_BYTES)
     if free * size < needed:
         faults.append(
             f"{name}: {_size(free * size)} free of {_size(blocks * size)}, at least {_size(needed)} needed. "
-            "`apt-get clean`, `journalctl --vacuum-size=100M` and `docker image prune` touch no data."
+            "Free some: `apt-get clean`, `journalctl --vacuum-size=100M`, `docker image prune` touch no data."
         )
     if inodes and free_inodes < min(FREE_SHARE * inodes, FREE_INODES):
         faults.append(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

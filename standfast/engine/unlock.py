@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +60,7 @@ def unlock(
     records: list[dict[str, object]] = []
 
     def end(host: Host) -> None:
-        record = by.record(host.name) | {"reason": reason, "outcome": "done", "exit": 0}
+        record = by.record(host.name) | {"reason": reason, "outcome": "unlocked", "exit": 0}
         answers = _run(host, owners[host.name].run, record, {"who": by.who, "reason": reason})
         place = connector(host).place
         if "changed" in answers or "stuck" in answers:
