@@ -154,7 +154,7 @@ _ON_TOP = "printf '%s' {} > /tmp/on-top.yml; set -- --file /tmp/on-top.yml"
 
 _REHEARSE = f"""said=$(compose "$@" --dry-run up --no-start --no-build --pull never --remove-orphans 2>&1)
 code=$?
-docker compose version > /dev/null 2>&1 || exit {NO_COMPOSE}
+[ "$code" = 0 ] || docker compose version > /dev/null 2>&1 || exit {NO_COMPOSE}
 printf '%s\\n' "$said" | sed 's/^/said /'
 [ "$code" = 0 ] || exit {NOT_VALID}
 case $said in *Recreate*) compose config --hash '*' | sed 's/^/hash /' ;; esac"""

@@ -34,16 +34,20 @@ CONFIG_HASH = "com.docker.compose.config-hash"
 CONFIG_IMAGE = "com.docker.compose.image"
 
 # Docker's commands see no environment of ours, so that DOCKER_HOST and the like cannot lead elsewhere.
-# An installation that was cut off before the engine ever held a container counts as none.
-QUESTION = """docker() { timeout 60 env -i PATH="$PATH" HOME=/root LC_ALL=C docker "$@"; }
-absent() {
+# When something fails: an installation that was cut off before the engine held a container counts as none.
+QUESTION = f"""docker() {{ timeout 60 env -i PATH="$PATH" HOME=/root LC_ALL=C docker "$@"; }}
+absent() {{
   command -v dockerd || [ -e /snap/bin/docker ] || return 0
   [ -z "$(ls -A /var/lib/docker/containers)" ] || return 1
-  dpkg-query -W -f '${db:Status-Abbrev}' docker.io | grep -q '^i[^i]'
-} > /dev/null 2>&1
-docker version --format '{{.Server.Version}}' > /dev/null || {
-  code=$?; absent && exit 9; command -v docker > /dev/null || exit 8; exit "$code"
-}
+  dpkg-query -W -f '${{db:Status-Abbrev}}' docker.io | grep -q '^i[^i]'
+}} > /dev/null 2>&1
+answered() {{
+  [ "$1" = 0 ] || docker version --format '{{{{.Server.Version}}}}' > /dev/null 2>&1 && return "$1"
+  absent && return {ABSENT}
+  (unset -f docker; command -v docker) > /dev/null || return {NO_CLIENT}
+  return "$1"
+}}
+trap 'answered "$?"; exit "$?"' EXIT
 """
 
 CONTAINER = (
@@ -183,7 +187,7 @@ class Engine(Fact["EngineState | None"]):
 
     @override
     def command(self) -> StringCommand:
-        return script(f"{QUESTION}docker info --format '{{{{json .}}}}'")
+        return script(f"{QUESTION}docker version > /dev/null || exit\ndocker info --format '{{{{json .}}}}'")
 
     @override
     def parse(self, answer: Answer) -> EngineState | None:
@@ -328,7 +332,7 @@ def answered(answer: Answer) -> bool:
 def unanswered(reason: str) -> CouldNotLook:
     """The error for a daemon that is installed and does not answer."""
     return CouldNotLook(
-        f"docker: Docker is installed and does not answer: {reason.rstrip('.')}. "
+        f"docker: Docker is installed and does not answer ({reason}). "
         "Start it (`sudo systemctl start docker`), see `journalctl -u docker`. Nothing was changed."
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shlex
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,18 +14,18 @@ from standfast.apps import admission
 from standfast.apps.application import Application
 from standfast.apps.archive import full_name
 from standfast.errors import Refused
-from standfast.facts.compose import Project, Rehearsal, bundle, compose_function
+from standfast.facts.compose import Project, Rehearsal, bundle
 from standfast.facts.docker import Container, Contents, Volume, Volumes
 from standfast.facts.sockets import Listener, Listeners
 from standfast.inventory.schema import AllowRule
 from standfast.operations.change import Action, Change, Step
-from standfast.operations.compose_prediction import PAUSED, Outcome, Situation, Verdict, on_top, predict
+from standfast.operations.compose_prediction import Outcome, Situation, Verdict, on_top, predict
+from standfast.operations.compose_script import up_script
 from standfast.operations.images import from_archives, from_registries
 from standfast.operations.named import operation
 
 UNCHANGED = "Nothing was changed."
 DOCKER_PROXY = "docker-proxy"
-LOG_LINES = 20
 
 ACTIONS: Mapping[Outcome, Action] = {
     "create": "create",
@@ -116,7 +115,7 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
     if not todo:
         host.noop("; ".join(troubles) or f"{app.name} runs as declared")
         return
-    yield Step(_up_script(app, verdicts), changes=[_change(app, each) for each in todo])
+    yield Step(up_script(app, verdicts), changes=[_change(app, each) for each in todo])
 
 
 def _predicted(app: Application) -> list[Verdict]:
@@ -132,33 +131,40 @@ def _predicted(app: Application) -> list[Verdict]:
         coming=app.images(),
         volumes=tuple(volumes),
     )
-    contents = {file.name: file.content.text.encode() for file in app.files}
     more = on_top(situation)
-    rehearsal = _rehearse(app, more)
-    if rehearsal is None:
-        if own:
-            raise Refused(
-                f"{app.name}: its containers are there, and Compose is not installed yet, so what it would "
-                "do to them cannot be predicted. Install it first: `standfast apply ENV --only docker`. "
-                "Nothing was changed."
-            )
-        services = app.compose.services.values()
-        return [Verdict(each.name, "create") for each in services if each.enabled and each.replicas]
-    written = {
-        name: rehearsal.modified[name]
-        if rehearsal.checksums.get(name) == hashlib.sha256(content).hexdigest()
-        else math.inf
-        for name, content in contents.items()
-    }
-    if math.inf in written.values():
-        rehearsal = _rehearse(app, more, contents) or rehearsal
+    rehearsal = _rehearse(app, more) if held.present else None
+    written = _written(app, rehearsal)
+    if rehearsal is not None and math.inf in written.values():
+        contents = {file.name: file.content.text.encode() for file in app.files}
+        rehearsal = _rehearse(app, more, contents)
         _same_images(app, rehearsal)
+    if rehearsal is None:
+        return _all_new(app, own)
     if rehearsal.fault:
+        raise Refused(f"{app.compose.path}: Compose does not accept it: {rehearsal.fault}\n  {UNCHANGED}")
+    return predict(replace(situation, written=written), rehearsal)
+
+
+def _written(app: Application, rehearsal: Rehearsal | None) -> dict[str, float]:
+    """When the server's files were written, by path; infinite where they are not as declared."""
+    times = {}
+    for file in app.files:
+        checksum = hashlib.sha256(file.content.text.encode()).hexdigest()
+        same = rehearsal is not None and rehearsal.checksums.get(file.name) == checksum
+        times[f"{app.folder}/{file.name}"] = rehearsal.modified[file.name] if same and rehearsal else math.inf
+    return times
+
+
+def _all_new(app: Application, own: tuple[Container, ...]) -> list[Verdict]:
+    """What happens where Docker or Compose is installed by an earlier step of the same run."""
+    if own:
         raise Refused(
-            f"{app.compose.path}: Compose does not accept it: {rehearsal.fault}\n  Nothing was changed."
+            f"{app.name}: its containers are there, and Compose is not installed yet, so what it would do to "
+            "them cannot be predicted. Install it first: `standfast apply ENV --only docker`. "
+            f"{UNCHANGED}"
         )
-    paths = {f"{app.folder}/{name}": time for name, time in written.items()}
-    return predict(replace(situation, written=paths), rehearsal)
+    services = app.compose.services.values()
+    return [Verdict(each.name, "create") for each in services if each.enabled and each.replicas]
 
 
 def _rehearse(app: Application, more: str, candidates: Mapping[str, bytes] | None = None) -> Rehearsal | None:
@@ -177,14 +183,16 @@ def _rehearse(app: Application, more: str, candidates: Mapping[str, bytes] | Non
     return answer
 
 
-def _same_images(app: Application, rehearsal: Rehearsal) -> None:
+def _same_images(app: Application, rehearsal: Rehearsal | None) -> None:
     """Two readings of one file must agree, or the plan would not be the truth."""
+    if rehearsal is None or rehearsal.fault:
+        return
     ours = {full_name(each.image) for each in app.compose.services.values() if each.enabled}
-    if not rehearsal.fault and ours != {full_name(name) for name in rehearsal.images}:
+    if ours != {full_name(name) for name in rehearsal.images}:
         raise Refused(
             f"{app.compose.path}: Compose sees the images {', '.join(sorted(rehearsal.images))} in it, "
             f"standfast {', '.join(sorted(ours))}, so nothing can be predicted. Please report this, with "
-            "the file. Nothing was changed."
+            f"the file. {UNCHANGED}"
         )
 
 
@@ -228,55 +236,3 @@ def _holder(
 
 def _change(app: Application, verdict: Verdict) -> Change:
     return Change(ACTIONS[verdict.outcome], f"{app.name}/{verdict.service}", verdict.reason)
-
-
-def _up_script(app: Application, verdicts: Sequence[Verdict]) -> str:
-    """Shell code that does what was predicted, and says what is wrong when it does not succeed."""
-    changed = [each.service for each in verdicts if each.file]
-    paused = [each.service for each in verdicts if each.reason == PAUSED]
-    lines = [
-        "set -u; trap '' HUP PIPE",
-        compose_function(app.folder, env=app.has_env),
-        f"project={shlex.quote(app.name)}; timeout={app.start_timeout}; until=$(($(date +%s) + timeout))",
-        _REPORT,
-    ]
-    if paused:
-        lines.append(f"said=$(compose unpause {shlex.join(paused)} 2>&1) || failed")
-    if changed:
-        lines.append(f"said=$(compose restart --no-deps {shlex.join(changed)} 2>&1) || failed")
-    lines.append(_UP)
-    if app.health is not None:
-        lines.append(_HEALTH.format(url=shlex.quote(app.health)))
-    return "\n".join(lines)
-
-
-_UP = """said=$(compose up --detach --wait --wait-timeout "$timeout" --remove-orphans --no-build \
-  --pull never 2>&1) || failed"""
-
-# What is wrong comes last: of a long output, people see the end.
-_REPORT = f"""failed() {{
-  states=$(docker ps --all --filter "label=com.docker.compose.project=$project" --format \
-    '{{{{.ID}}}} {{{{.Label "com.docker.compose.service"}}}} {{{{.Status}}}}' | sort -k 2)
-  bad() {{
-    case $1 in *unhealthy* | *starting* | Restarting* | Created* | 'Exited ('[1-9]*) ;; *) return 1 ;; esac
-  }}
-  printf '%s\\n' "$states" | while read -r id service status; do
-    bad "$status" || echo "$service: $status"
-  done
-  printf '%s\\n' "$states" | while read -r id service status; do
-    bad "$status" || continue
-    echo "$service: $status. Its last lines:"
-    docker logs --tail {LOG_LINES} "$id" 2>&1 | sed 's/^/  /'
-  done
-  printf '%s\\n' "$said" | grep -vE '^ *(Container|Network|Volume) ' | tail -n 5
-  exit 1
-}} >&2"""
-
-_HEALTH = """url={url}
-answer() {{ curl -sS --output /dev/null --max-time 10 --write-out '%{{http_code}}' "$url"; }}
-while said=$(answer 2>&1); [ "$said" != 200 ]; do
-  if [ "$(date +%s)" -ge "$until" ]; then
-    said="The services run, and $url answers $said; expected 200 within $timeout seconds."; failed
-  fi
-  sleep 1
-done"""

@@ -45,7 +45,7 @@ INVENTORY: dict[str, Any] = {
 }
 
 COMPOSE = """\
-x-quick: &quick {stop_signal: SIGKILL}
+x-quick: &quick {init: true, stop_signal: SIGKILL}
 services:
   db:
     image: demo/db:1
