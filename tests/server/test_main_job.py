@@ -129,7 +129,7 @@ def test_verify_finds_what_does_not_hold(infra: Repository, toybox: Server, appl
 def test_a_users_own_test_runs_with_verify(
     infra: Repository, toybox: Server, applied: dict[str, Any]
 ) -> None:
-    own = infra.write("tests/test_own.py", "def test_mine(host):\n    assert host.file('/etc/mine').exists\n")
+    own = infra.write("examples/toybox/assertions/test_own.py", "def test_mine(host):\n    assert host.file('/etc/mine').exists\n")
     failed = infra.standfast("verify", "lab", expect=1)
     assert "test_mine" in failed.stdout
     own.unlink()

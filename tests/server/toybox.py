@@ -29,12 +29,12 @@ def full_toybox(repository: Repository, server: Server, images: Path) -> None:
     for name in ("compose.yml", "env.j2"):
         (repository.root / "examples/toybox").mkdir(parents=True, exist_ok=True)
         shutil.copy2(EXAMPLE / name, repository.root / "examples/toybox" / name)
+    shutil.copytree(EXAMPLE / "assertions", repository.root / "examples/toybox/assertions", dirs_exist_ok=True)
     inventory = (ROOT / "inventories/lab.yml").read_text()
     repository.write(
         "inventories/lab.yml",
         inventory.replace("web-1:", f"{server.name}:")
         .replace("address: web-1", f"address: {server.name}")
-        .replace("tests: examples/toybox/assertions", f"tests: {EXAMPLE}/assertions")
         .replace("/var/lib/standfast/lab/ssh_config", str(server.ssh_config))
         .replace("build/images", str(images)),
     )
