@@ -59,6 +59,7 @@ class Servers:
         def compare(host: Host) -> None:
             started = time.monotonic()
             plan = plans[host.name]
+            host.data._sudo = connector(host).user != "root"
             connector(host).fetch_together()
             plan.operations = record(self.state, host, lambda: deploys.site(only))
             plan.resources = self.state.resources[host.name]
@@ -117,10 +118,8 @@ def connector(host: Host) -> StandfastConnector:
 
 
 def _connect(host: Host) -> None:
-    ssh = connector(host)
-    ssh.connect()
+    connector(host).connect()
     host.connected = True
-    host.data._sudo = ssh.user != "root"
 
 
 @contextmanager
