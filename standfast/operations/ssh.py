@@ -145,12 +145,15 @@ def _closed_lists(effect: Effect, session: Session, people: Mapping[str, User]) 
             )
 
 
-# With Debian's ssh.socket each connection gets a fresh sshd, which reads the file by itself.
+# Under ssh.socket a reload ends sshd ("Cannot bind any address": systemd has the port). A restart ends no
+# connection: sessions are processes of their own, and meanwhile systemd keeps the port.
 _RELOAD = """[ -d /run/sshd ] || mkdir -m 755 /run/sshd
 sshd -t || exit 1
-if systemctl is-active --quiet ssh.service; then
+if systemctl is-active --quiet ssh.socket; then
+  systemctl try-restart ssh.service
+elif systemctl is-active --quiet ssh.service; then
   systemctl reload ssh.service && sleep 0.2 && systemctl is-active --quiet ssh.service
-elif ! systemctl is-active --quiet ssh.socket; then
+else
   echo "sshd is run neither by ssh.service nor by ssh.socket; expected Debian's openssh-server" >&2
   exit 1
 fi"""
