@@ -1,0 +1,73 @@
+"""Templates and diffs: what is written, and what is shown of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from standfast.errors import InventoryError
+from standfast.inventory.secrets import SecretValue
+from standfast.operations.diff import unified
+from standfast.rendering import Rendered, plain, render, render_file
+
+SECRETS = {"key": SecretValue("p&ss'w\"rd $x")}
+
+
+def test_a_secret_is_written_and_not_shown() -> None:
+    rendered = render("KEY={{ secrets.key }}\nN={{ n }}\n", "env.j2", {"n": 1}, SECRETS)
+    assert rendered.text == "KEY=p&ss'w\"rd $x\nN=1\n"
+    assert rendered.shown == "KEY=‹key›\nN=1\n"
+    assert rendered.sensitive
+    assert "p&ss" not in repr(rendered)
+
+
+def test_an_undefined_variable_is_named_with_its_line() -> None:
+    with pytest.raises(InventoryError) as caught:
+        render("one\ntwo {{ nmae }}\n", "files/env.j2", {"name": "web-1"}, SECRETS)
+    assert str(caught.value) == (
+        "files/env.j2:2: 'nmae' is undefined. The template may use: name, secrets.key"
+    )
+
+
+def test_an_undefined_secret_is_named() -> None:
+    with pytest.raises(InventoryError, match=r"env\.j2:1: .*'other'.*secrets\.key"):
+        render("{{ secrets.other }}", "env.j2", {}, SECRETS)
+
+
+def test_a_syntax_error_is_named_with_its_line() -> None:
+    with pytest.raises(InventoryError, match=r"env\.j2:2: the template cannot be read"):
+        render("one\n{% if %}\n", "env.j2", {}, {})
+
+
+def test_only_j2_files_are_templates(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("{{ not a template }}\n")
+    assert render_file(tmp_path / "compose.yml", {}, {}).text == "{{ not a template }}\n"
+    (tmp_path / "latin1.yml").write_bytes(b"\xe9")
+    with pytest.raises(InventoryError, match="UTF-8"):
+        render_file(tmp_path / "latin1.yml", {}, {})
+
+
+def test_a_new_file_is_shown_whole() -> None:
+    assert unified(None, plain("a\nb\n")) == "@@ -0,0 +1,2 @@\n+a\n+b"
+
+
+def test_a_rotated_secret_is_hidden_on_both_sides() -> None:
+    new = Rendered("KEY=new\nPLAIN=2\n# note\n", "KEY=‹key›\nPLAIN=2\n# note\n")
+    shown = unified(b"KEY=old\nPLAIN=1\n# note\nfree text with old\n", new)
+    assert "old" not in shown.replace("(hidden)", "")
+    assert "new" not in shown
+    assert "-KEY=(hidden)" in shown
+    assert "+KEY=‹key›" in shown
+    assert "-(hidden)" in shown
+
+
+def test_a_change_of_hidden_values_alone_is_said() -> None:
+    assert (
+        unified(b"KEY=a\n", Rendered("KEY=b\n", "KEY=(hidden)\n"))
+        == "(only hidden values or line ends change)"
+    )
+
+
+def test_binary_content_is_not_shown() -> None:
+    assert unified(b"\xff\xfe", plain("text\n")) == "(binary content)"
