@@ -14,7 +14,7 @@ from pyinfra.api import StringCommand
 from typing_extensions import override
 
 from standfast.facts.answer import Answer, Fact, script
-from standfast.facts.docker import QUESTION, answered
+from standfast.facts.docker import HERE, QUESTION, answered
 
 EVENT = re.compile(r"DRY-RUN MODE -\s+Container (?P<name>\S+)\s+(?P<word>[A-Z][a-z]+)")
 NO_COMPOSE = 6
@@ -121,7 +121,7 @@ def compose_function(folder: str, *, env: bool) -> str:
     quoted = shlex.quote(folder)
     env_file = f"{quoted}/.env" if env else "/dev/null"
     return (
-        'compose() { env -i PATH="$PATH" HOME=/root LC_ALL=C docker compose --ansi never --project-name '
+        f'compose() {{ env -i PATH="$PATH" HOME=/root LC_ALL=C {HERE} docker compose --ansi never --project-name '
         f"{name} --project-directory {quoted} --env-file {env_file} --file {quoted}/compose.yml "
         '"$@"; }'
     )

@@ -33,9 +33,11 @@ NUMBER = "com.docker.compose.container-number"
 CONFIG_HASH = "com.docker.compose.config-hash"
 CONFIG_IMAGE = "com.docker.compose.image"
 
-# Docker's commands see no environment of ours, so that DOCKER_HOST and the like cannot lead elsewhere.
+# Docker's commands see no environment of ours, so that DOCKER_HOST and the like cannot lead elsewhere, and
+# neither can a context that somebody chose for root (`docker context use`).
 # When something fails: an installation that was cut off before the engine held a container counts as none.
-QUESTION = f"""docker() {{ timeout 60 env -i PATH="$PATH" HOME=/root LC_ALL=C docker "$@"; }}
+HERE = "DOCKER_CONTEXT=default"
+QUESTION = f"""docker() {{ timeout 60 env -i PATH="$PATH" HOME=/root LC_ALL=C {HERE} docker "$@"; }}
 absent() {{
   command -v dockerd || [ -e /snap/bin/docker ] || return 0
   [ -z "$(ls -A /var/lib/docker/containers)" ] || return 1

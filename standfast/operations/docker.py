@@ -11,7 +11,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand
 
 from standfast.errors import Refused
-from standfast.facts.docker import Daemon, Daemons, Engine, EngineState, Volumes
+from standfast.facts.docker import HERE, Daemon, Daemons, Engine, EngineState, Volumes
 from standfast.facts.files import File
 from standfast.facts.system import OperatingSystem, Release
 from standfast.operations import apt, files
@@ -126,7 +126,7 @@ def volume(name: str, *, labels: Mapping[str, str] | None = None) -> Generator[S
         return
     words = [word for key, value in (labels or {}).items() for word in ("--label", f"{key}={value}")]
     yield Step(
-        f"docker volume create {shlex.join(words)} -- {shlex.quote(name)} > /dev/null",
+        f"{HERE} docker volume create {shlex.join(words)} -- {shlex.quote(name)} > /dev/null",
         changes=[Change("create", f"volume {name}", "empty")],
     )
 

@@ -12,7 +12,7 @@ from pyinfra.api import StringCommand
 
 from standfast.apps.archive import Archive, Image, full_name
 from standfast.errors import StandfastError
-from standfast.facts.docker import Contents
+from standfast.facts.docker import HERE, Contents
 from standfast.operations.change import Change, Step
 from standfast.operations.named import operation
 
@@ -135,7 +135,7 @@ def from_registries(names: Mapping[str, str]) -> Generator[StringCommand, None, 
         return
     for name in missing:
         yield Step(
-            f"trap '' HUP PIPE; docker pull --quiet -- {shlex.quote(name)}",
+            f"trap '' HUP PIPE; {HERE} docker pull --quiet -- {shlex.quote(name)}",
             changes=[Change("create", f"image {name}", f"pulled, for {names[name]}")],
         )
 
@@ -159,7 +159,7 @@ _LOAD = 'docker load --quiet > /dev/null || { code=$?; cat > /dev/null; exit "$c
 
 def _load_script(archive: Archive, names: list[str]) -> str:
     """Shell code; afterwards every name means what was planned."""
-    lines = ["set -e; trap '' HUP PIPE", _LOAD]
+    lines = [f"set -e; trap '' HUP PIPE; export {HERE}", _LOAD]
     for name in names:
         image = archive.image(name)
         if image is not None and not image.names:
