@@ -17,6 +17,7 @@ def deploy() -> None:
     declaration = declared()
     wanted = declaration.host
 
+    system.as_found()
     system.hostname(wanted.hostname or declaration.name)
     apt.packages([*PACKAGES, *wanted.packages])
     system.timezone(wanted.timezone)

@@ -45,8 +45,8 @@ def _stranger(account: Inhabitant, people: People) -> Finding:
     said = ["not declared", account.shell]
     if account.uid == 0:
         said.append("its user id is 0: it is root under another name")
-    if account.password != "locked":
-        said.append("has a password" if account.password == "set" else "needs no password")
+    if account.has_password or account.open:
+        said.append("has a password" if account.has_password else "needs no password")
     if account.keys:
         said.append(f"{len(account.keys)} SSH key{'' if len(account.keys) == 1 else 's'}")
     powers = [group for group in POWERFUL if account.name in people.groups.get(group, ())]
@@ -59,11 +59,11 @@ def _stranger(account: Inhabitant, people: People) -> Finding:
 
 
 def _password(known: Known, account: Inhabitant) -> Iterator[Finding]:
-    if account.password == "locked":
+    if not account.has_password and not account.open:
         return
     when = f" (set {account.password_set:%-d %b %Y})" if account.password_set else ""
     said = f"has a password{when}; declared accounts have none, only keys"
-    if account.password == "none":
+    if account.open:
         said = "anybody can be this account: it has no password, and asks for none"
     elif account.name == "root":
         said = f"has a password{when}: whoever knows it is root, at the console or by su"

@@ -35,9 +35,7 @@ def containers(known: Known, held: Held) -> Iterator[Finding]:
         )
 
 
-def volumes(
-    known: Known, found: Sequence[Volume], held: Held, inside: InsideDocker
-) -> Iterator[Finding]:
+def volumes(known: Known, found: Sequence[Volume], held: Held, inside: InsideDocker) -> Iterator[Finding]:
     """Volumes that nobody named, and named ones that are not declared."""
     contents = {each.volume: each for each in inside.volumes}
     declared = known.host.docker.volumes if known.host.docker else {}
@@ -59,7 +57,7 @@ def volumes(
             yield Finding(f"volume:{volume.name}", "volumes", "noted", f"volume {volume.name}", said)
 
 
-def daemons(known: Known, found: Sequence[Daemon], engine: EngineState | None) -> Iterator[Finding]:
+def daemons(known: Known, found: list[Daemon], engine: EngineState | None) -> Iterator[Finding]:
     """A second daemon, flags that open the first one, swarm mode."""
     own = next((each for each in found if "fd://" in each.command), found[0] if found else None)
     for each in found:
@@ -76,7 +74,11 @@ def daemons(known: Known, found: Sequence[Daemon], engine: EngineState | None) -
             yield Finding("daemon:flags", "docker", "unmanaged", "flags of dockerd", said)
     if engine is not None and engine.swarm:
         yield Finding(
-            "docker:swarm", "docker", "unmanaged", "swarm mode", "Docker is part of a swarm; others can start containers"
+            "docker:swarm",
+            "docker",
+            "unmanaged",
+            "swarm mode",
+            "Docker is part of a swarm; others can start containers",
         )
 
 

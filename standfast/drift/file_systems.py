@@ -11,11 +11,23 @@ ALMOST = 90  # per cent
 
 # No file systems with data: the kernel's own, containers' layers, images.
 VIRTUAL = {
-    *("proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "mqueue", "hugetlbfs", "debugfs", "tracefs"),
+    *(
+        "proc",
+        "sysfs",
+        "devtmpfs",
+        "devpts",
+        "cgroup",
+        "cgroup2",
+        "mqueue",
+        "hugetlbfs",
+        "debugfs",
+        "tracefs",
+    ),
     *("securityfs", "pstore", "bpf", "configfs", "fusectl", "autofs", "nsfs", "binfmt_misc", "efivarfs"),
     *("rpc_pipefs", "squashfs", "iso9660", "ramfs", "fuse.lxcfs", "fuse.portal"),
 }
-SYSTEM = ("/proc", "/sys", "/dev", "/run", "/snap", "/tmp", "/boot")
+KERNELS = ("/proc", "/sys", "/dev", "/run", "/snap")
+SYSTEM = ("/tmp", "/boot")  # noqa: S108 - looked at, never written
 DOCKER = ("/var/lib/docker", "/var/lib/containerd")
 
 
@@ -29,7 +41,7 @@ def findings(found: FileSystems) -> Iterator[Finding]:
             broken = "emergency_ro" in mount.options
             said = "after an error the kernel allows no more writing" if broken else "nothing can be written"
             yield _finding(f"mount:{target}", target, f"read-only: {said}")
-        elif target not in declared and target != "/" and not target.startswith((*SYSTEM, *DOCKER)):
+        elif target not in declared and target != "/" and not _below(target, (*KERNELS, *SYSTEM, *DOCKER)):
             said = f"not in /etc/fstab: {mount.source} ({mount.type}); gone after a reboot"
             yield _finding(f"mount:{target}", target, said, unmanaged=True)
     for target, line in declared.items():
@@ -38,7 +50,9 @@ def findings(found: FileSystems) -> Iterator[Finding]:
     for each in found.space:
         if each.target in mounts and max(each.used, each.inodes) >= ALMOST:
             said = f"{each.used} % full" if each.used >= ALMOST else f"{each.inodes} % of its inodes are used"
-            yield _finding(f"disk:{each.target}", f"space on {each.target}", f"{said}, {each.free // 10**6} MB free")
+            yield _finding(
+                f"disk:{each.target}", f"space on {each.target}", f"{said}, {each.free // 10**6} MB free"
+            )
     swaps = [each for each in found.fstab if each.type == "swap"]
     if not swaps:
         for name in found.swaps:
@@ -46,9 +60,13 @@ def findings(found: FileSystems) -> Iterator[Finding]:
 
 
 def _has_data(mount: Mount) -> bool:
-    if mount.type in VIRTUAL or mount.target.startswith(("/run/", "/proc/", "/sys/", "/dev/", "/snap/")):
+    if mount.type in VIRTUAL or _below(mount.target, KERNELS):
         return False
     return not (mount.type == "overlay" and mount.target.startswith(DOCKER))
+
+
+def _below(target: str, folders: tuple[str, ...]) -> bool:
+    return any(target == folder or target.startswith(f"{folder}/") for folder in folders)
 
 
 def _optional(options: frozenset[str], kind: str) -> bool:

@@ -25,7 +25,7 @@ class Place:
     subject: str
     meaning: str
     strict: bool = True
-    """Whether a file counts that was there before standfast came; a server's provider leaves some."""
+    """Whether a file counts that is as it was when standfast came; every server comes with some."""
     quote: bool = True
     """Whether what stands in it explains it."""
 
@@ -37,17 +37,21 @@ def _place(pattern: str, subject: str, meaning: str, *, strict: bool = True, quo
 # The first one that fits counts.
 PLACES = (
     _place(r"/etc/cron\.d/", "base", "cron runs it"),
-    _place(r"/etc/cron\.(?P<every>hourly|daily|weekly|monthly|yearly)/", "base", "root runs it every {every}"),
+    _place(
+        r"/etc/cron\.(?P<every>hourly|daily|weekly|monthly|yearly)/", "base", "root runs it every {every}"
+    ),
     _place(r"/etc/crontab$", "base", "cron runs it"),
     _place(r"/etc/cron\.(allow|deny)$", "base", "says who may use cron"),
     _place(r"/etc/(systemd/system|systemd/user|systemd/\w+\.conf\.d)/", "base", "systemd reads it"),
     _place(r"/usr/local/lib/systemd/", "base", "systemd reads it"),
-    _place(r"/etc/sudoers\.d/", "base", "says who may become root"),
+    _place(r"/etc/sudoers", "base", "says who may become root"),
     _place(r"/etc/ssh/sshd_config\.d/", "ssh", "sshd reads it"),
     _place(r"/etc/ssh/ssh_host_", "ssh", "the server's identity", strict=False, quote=False),
     _place(r"/etc/ssh/", "ssh", "SSH reads it"),
     _place(r"/etc/apt/sources\.list", "base", "packages come from there", strict=False),
-    _place(r"/etc/apt/(trusted\.gpg\.d|keyrings)/", "base", "its packages are trusted", strict=False, quote=False),
+    _place(
+        r"/etc/apt/(trusted\.gpg\.d|keyrings)/", "base", "its packages are trusted", strict=False, quote=False
+    ),
     _place(r"/etc/apt/preferences", "base", "prefers or pins versions of packages"),
     _place(r"/etc/apt/", "base", "changes how apt works", strict=False),
     _place(r"/usr/local/share/ca-certificates/", "base", "a certificate authority that every program trusts"),
@@ -64,12 +68,16 @@ PLACES = (
     _place(r"/usr/local/s?bin/", "base", "stands before the system's own programs in root's PATH"),
     _place(r"/etc/fstab$", "base", "says what is mounted at boot", strict=False, quote=False),
     _place(r"/etc/resolv\.conf$", "base", "names are asked there", strict=False),
-    _place(r"/etc/nsswitch\.conf$", "base", "says who answers for accounts and names", strict=False, quote=False),
+    _place(
+        r"/etc/nsswitch\.conf$", "base", "says who answers for accounts and names", strict=False, quote=False
+    ),
     _place(r"/etc/environment$", "base", "is in every session's environment", strict=False),
     _place(r"/etc/profile$", "base", "runs at every login", strict=False, quote=False),
     _place(r"/etc/modules$", "base", "loads kernel modules", strict=False),
     _place(r"/etc/pam\.d/", "base", "decides who may log in", strict=False, quote=False),
-    _place(r"/etc/(systemd/network|netplan|network)/", "base", "sets up the network", strict=False, quote=False),
+    _place(
+        r"/etc/(systemd/network|netplan|network)/", "base", "sets up the network", strict=False, quote=False
+    ),
     _place(r"/etc/caddy/", "caddy", "Caddy may read it", strict=False, quote=False),
     _place(r"/etc/", "base", "belongs to no package", strict=False, quote=False),
 )
@@ -100,6 +108,7 @@ SUDO_ALL = re.compile(r"(?P<account>\S+)\s+ALL\s*=\s*\(ALL(:ALL)?\)\s*NOPASSWD:\
 
 def findings(known: Known, unowned: Unowned) -> Iterator[Finding]:
     """Files that are not declared and that no package brought."""
+    present = {each.path for each in unowned.files}
     timers = {_stem(each) for each in unowned.files if each.path.endswith(".timer")}
     for file in unowned.files:
         if file.path in known.paths or GENERATED.fullmatch(file.path):
@@ -112,44 +121,58 @@ def findings(known: Known, unowned: Unowned) -> Iterator[Finding]:
         elif file.path == "/etc/resolv.conf" and unowned.dhcp:
             continue
         else:
-            yield from _file(known, file)
+            yield from _file(known, file, present)
     for file in unowned.files:
         if file.path == "/etc/hosts" and file.path not in known.paths:
             yield from _hosts(known, file)
     for app in unowned.apps:
         if app not in known.host.apps:
             yield Finding(
-                f"app:{app}", "apps", "unmanaged", f"/srv/apps/{app}/", "folder of an application that is not declared"
+                f"app:{app}",
+                "apps",
+                "unmanaged",
+                f"/srv/apps/{app}/",
+                "folder of an application that is not declared",
             )
 
 
-def departures(known: Known, found: Sequence[Departure]) -> Iterator[Finding]:
+def departures(known: Known, found: list[Departure]) -> Iterator[Finding]:
     """Files of packages that are not as their packages brought them."""
     for each in found:
         if each.path in known.paths:
             continue
         place = next(place for place in (*PLACES, ELSEWHERE) if place.pattern.match(each.path))
         owner = f" of the package {each.package}" if each.package else " of a package"
-        said = f"the file{owner} was changed by hand" if each.state == "changed" else f"the file{owner} is gone"
+        said = (
+            f"the file{owner} was changed by hand" if each.state == "changed" else f"the file{owner} is gone"
+        )
         meaning = _meaning(place, each.path)
         yield Finding(
-            f"file:{each.path}", place.subject, "changed", each.path, f"{meaning}; {said}", each.modified, each.owner
+            f"file:{each.path}",
+            place.subject,
+            "changed",
+            each.path,
+            f"{meaning}; {said}",
+            each.modified,
+            each.owner,
         )
 
 
 ELSEWHERE = _place(r"/", "base", "configuration")
 
 
-def _file(known: Known, file: UnownedFile) -> Iterator[Finding]:
+def _file(known: Known, file: UnownedFile, present: set[str]) -> Iterator[Finding]:
     place = next(place for place in (*PLACES, ELSEWHERE) if place.pattern.match(file.path))
     if place.strict:
-        if _enablement(file) or _first_day(known, file):
+        if _enablement(known, file, present) or _first_day(known, file):
             return
-    elif not known.since_arrival(file.changed):
+    elif known.arrival is None or file.as_found or not known.by_hand(file.changed):
         return
     kind: Kind = "changed" if ORDINARY.fullmatch(file.path) else "unmanaged"
     since = max(file.modified, file.changed) if place.strict is False else file.modified
-    yield Finding(f"file:{file.path}", place.subject, kind, file.path, _why(place, file, kind), since, file.owner)
+    yield Finding(
+        f"file:{file.path}", place.subject, kind, file.path, _why(place, file, kind), since, file.owner
+    )
 
 
 def _why(place: Place, file: UnownedFile, kind: Kind) -> str:
@@ -179,13 +202,17 @@ def _content(file: UnownedFile) -> str:
     return quoted("; ".join(lines))
 
 
-def _enablement(file: UnownedFile) -> bool:
-    """A link by which systemd starts a unit of a package, or knows it under a second name."""
-    return file.sort == "link" and ENABLED.match(file.target) is not None and file.path.startswith("/etc/systemd/")
+def _enablement(known: Known, file: UnownedFile, present: set[str]) -> bool:
+    """A link by which systemd starts a unit that is known, or is a finding itself."""
+    if file.sort != "link" or not file.path.startswith("/etc/systemd/"):
+        return False
+    return bool(ENABLED.match(file.target)) or file.target in known.paths or file.target in present
 
 
 def _first_day(known: Known, file: UnownedFile) -> bool:
-    lines = [line.strip() for line in (file.text or "").splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line.strip() for line in (file.text or "").splitlines() if line.strip() and not line.startswith("#")
+    ]
     if file.path.startswith("/etc/sudoers.d/"):
         rules = [SUDO_ALL.fullmatch(line) for line in lines]
         return bool(rules) and all(rule is not None and rule["account"] == known.login for rule in rules)
@@ -198,10 +225,14 @@ def _spooled(file: UnownedFile) -> Iterator[Finding]:
     folder, _, name = file.path.rpartition("/")
     if folder.endswith("/crontabs"):
         said = f"not declared; runs as {name}: {_content(file)}"
-        yield Finding(f"crontab:{name}", "base", "unmanaged", f"crontab of {name}", said, file.modified, file.owner)
+        yield Finding(
+            f"crontab:{name}", "base", "unmanaged", f"crontab of {name}", said, file.modified, file.owner
+        )
     elif folder.endswith("/atjobs") and not name.startswith("."):
         said = f"not declared; runs once, as {file.owner}: {_last_command(file)}"
-        yield Finding(f"at:{name}", "base", "unmanaged", f"at job of {file.owner}", said, file.modified, file.owner)
+        yield Finding(
+            f"at:{name}", "base", "unmanaged", f"at job of {file.owner}", said, file.modified, file.owner
+        )
 
 
 def _last_command(file: UnownedFile) -> str:
@@ -226,7 +257,7 @@ def _stem(file: UnownedFile) -> str:
 
 
 def _hosts(known: Known, file: UnownedFile) -> Iterator[Finding]:
-    """Names that the server does not ask the network for. Its own name may stand there, and this machine's."""
+    """Names that the server does not ask the network for; its own may stand there."""
     own = {known.name, known.host.hostname or known.name, "localhost"}
     for line in (file.text or "").splitlines():
         address, *names = line.partition("#")[0].split() or [""]
@@ -236,7 +267,13 @@ def _hosts(known: Known, file: UnownedFile) -> Iterator[Finding]:
             continue
         said = f"not declared; the name leads to {address}, whatever the network's name servers say"
         yield Finding(
-            f"hosts:{names[0]}", "base", "unmanaged", f"/etc/hosts: {' '.join(names)}", said, file.modified, file.owner
+            f"hosts:{names[0]}",
+            "base",
+            "unmanaged",
+            f"/etc/hosts: {' '.join(names)}",
+            said,
+            file.modified,
+            file.owner,
         )
 
 

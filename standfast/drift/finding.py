@@ -10,7 +10,9 @@ from typing import Any, Literal
 Kind = Literal["changed", "missing", "unmanaged", "noted"]
 KINDS: tuple[Kind, ...] = ("changed", "missing", "unmanaged", "noted")
 
-SECRETS = re.compile(r"""(?i)((?:pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:)[^\s@'"]+""")
+SECRETS = re.compile(
+    r"""(?i)((?:pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:)[^\s@'"]+"""
+)
 QUOTED = 110  # characters of a file or a command line that are shown
 
 

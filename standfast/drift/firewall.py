@@ -25,7 +25,11 @@ def findings(known: Known, found: PacketFilter) -> Iterator[Finding]:
     if known.host.docker is not None:
         yield from _dockers_own(found)
     for name in found.nft:
-        yield _finding(f"nft/{name}", f"nft table {name}", "not declared; its rules count beside iptables', which does not show them")
+        yield _finding(
+            f"nft/{name}",
+            f"nft table {name}",
+            "not declared; its rules count beside iptables', which does not show them",
+        )
     for name in found.rivals:
         yield _finding(name, f"{name}.service", "not declared; it loads rules of its own at boot, over ours")
 
@@ -41,11 +45,15 @@ def _table(table: Table) -> Iterator[Finding]:
         jumps = [rule for rule in table.rules if re.search(rf" -[jg] {re.escape(chain)}( |$)", rule)]
         used = f"used by {quoted(jumps[0])}" if jumps else "used by no rule"
         rules = f"{count} rule{'' if count == 1 else 's'}"
-        yield _finding(f"{place}/{chain}", f"firewall chain {place} {chain}", f"not declared; {rules}, {used}")
+        yield _finding(
+            f"{place}/{chain}", f"firewall chain {place} {chain}", f"not declared; {rules}, {used}"
+        )
     for chain, policy in table.chains.items():
         if policy not in {"-", "ACCEPT"} and (table.name, chain) != ("filter", "FORWARD"):
             yield _finding(
-                f"{place}/{chain}", f"firewall {place} {chain}", f"not declared; the policy is {policy}, not ACCEPT"
+                f"{place}/{chain}",
+                f"firewall {place} {chain}",
+                f"not declared; the policy is {policy}, not ACCEPT",
             )
     for rule in dict.fromkeys(table.rules):
         words = rule.split(" ", 2)
@@ -89,7 +97,7 @@ def _dockers_own(found: PacketFilter) -> Iterator[Finding]:
             "firewall",
             "missing",
             "firewall rules of Docker",
-            "gone: published ports and containers' way out are dead. Restart Docker: `systemctl restart docker`",
+            "gone: published ports are dead, and so is the containers' way out: `systemctl restart docker`",
         )
 
 

@@ -34,20 +34,16 @@ class Known:
     """Services of each declared application, as far as they are known."""
     now: datetime | None = None
     arrival: datetime | None = None
-    """When standfast first finished an apply on the server."""
+    """When standfast first changed something on the server."""
     package_runs: tuple[datetime, ...] = ()
     """Minutes in which dpkg was at work."""
 
     def at(self, unowned: Unowned) -> Known:
         """The same, with what the server's clock and logs tell."""
-        return replace(
-            self, now=unowned.now, arrival=unowned.arrival, package_runs=unowned.package_runs
-        )
+        return replace(self, now=unowned.now, arrival=unowned.arrival, package_runs=unowned.package_runs)
 
-    def since_arrival(self, when: datetime) -> bool:
-        """Whether a change is younger than standfast on this server, and no package's work."""
-        if self.arrival is None or when <= self.arrival:
-            return False
+    def by_hand(self, when: datetime) -> bool:
+        """Whether a change is no package's work."""
         return not any(run - GRACE <= when <= run + GRACE + timedelta(minutes=1) for run in self.package_runs)
 
     def lets_in(self, protocol: str, port: int) -> bool:

@@ -12,18 +12,33 @@ from standfast.facts.package_states import PackageStates
 def findings(known: Known, found: PackageStates) -> Iterator[Finding]:
     """What is out of the ordinary with packages; one that was installed by hand is no more than noted."""
     for name in found.held:
-        yield Finding(f"hold:{name}", "base", "unmanaged", f"package {name}", "held back: gets no security updates")
+        yield Finding(
+            f"hold:{name}", "base", "unmanaged", f"package {name}", "held back: gets no security updates"
+        )
     for name, state in found.broken:
         yield Finding(
-            f"package:{name}", "base", "changed", f"package {name}", f"half installed ({state}): `dpkg --configure -a`"
+            f"package:{name}",
+            "base",
+            "changed",
+            f"package {name}",
+            f"half installed ({state}): `dpkg --configure -a`",
         )
     for name, target in found.alternatives:
         yield Finding(
-            f"alternative:{name}", "base", "changed", f"command {name}", f"somebody pointed it to {target} by hand"
+            f"alternative:{name}",
+            "base",
+            "changed",
+            f"command {name}",
+            f"somebody pointed it to {target} by hand",
         )
     for each in found.by_hand:
         if each.name in known.packages or known.arrival is None or each.when <= known.arrival:
             continue
         yield Finding(
-            f"package:{each.name}", "base", "noted", f"package {each.name}", "installed by hand, not declared", each.when
+            f"package:{each.name}",
+            "base",
+            "noted",
+            f"package {each.name}",
+            "installed by hand, not declared",
+            each.when,
         )

@@ -17,12 +17,17 @@ IN_CONTAINER = re.compile(r"docker-(?P<id>[0-9a-f]{64})\.scope")
 
 # Who asks for an address or the time has a port for the answer.
 CLIENTS = {
-    *("systemd-networkd.service", "systemd-timesyncd.service", "NetworkManager.service", "networking.service"),
+    *(
+        "systemd-networkd.service",
+        "systemd-timesyncd.service",
+        "NetworkManager.service",
+        "networking.service",
+    ),
     *("chrony.service", "ntpsec.service", "dhcpcd.service", "systemd-resolved.service"),
 }
 
 
-def findings(known: Known, listeners: Sequence[Listener], held: Held) -> Iterator[Finding]:
+def findings(known: Known, listeners: list[Listener], held: Held) -> Iterator[Finding]:
     """What listens to the network and is not declared; loopback is this server's own business."""
     owners = {each.id: each for each in held.containers}
     seen = set()
@@ -31,6 +36,7 @@ def findings(known: Known, listeners: Sequence[Listener], held: Held) -> Iterato
         if key in seen or _loopback(each.address) or _declared(known, each):
             continue
         seen.add(key)
+        reach = known.reach(each.protocol, each.port)
         inside = IN_CONTAINER.fullmatch(each.unit)
         owner = owners.get(inside["id"]) if inside else None
         if owner is not None and owner.project in known.host.apps:
@@ -40,7 +46,7 @@ def findings(known: Known, listeners: Sequence[Listener], held: Held) -> Iterato
             "firewall",
             "unmanaged",
             f"port {each.port}/{each.protocol}",
-            f"not declared; {_who(each, owner.name if owner else '')}; {known.reach(each.protocol, each.port)}",
+            f"not declared; {_who(each, owner.name if owner else '')}; {reach}",
         )
 
 

@@ -17,14 +17,22 @@ def findings(found: UnitTroubles) -> Iterator[Finding]:
             said = f"failed ({unit.result})" if unit.active == "failed" else "crashes again and again"
             yield Finding(f"unit:{unit.name}", "base", "changed", unit.name, said, unit.since)
         elif unit.idle and not unit.name.startswith(OURS):
-            yield Finding(f"unit:{unit.name}", "base", "changed", unit.name, "stopped; it starts at boot", unit.since)
+            yield Finding(
+                f"unit:{unit.name}", "base", "changed", unit.name, "stopped; it starts at boot", unit.since
+            )
     for name in found.disabled:
         yield Finding(
-            f"unit:{name}", "base", "changed", name, "disabled: does not start at boot, as it does on every server"
+            f"unit:{name}",
+            "base",
+            "changed",
+            name,
+            "disabled: does not start at boot, as it does on every server",
         )
 
 
 def clock(found: Clock) -> Iterator[Finding]:
     """A clock that nobody keeps right."""
     if found.possible and not found.on:
-        yield Finding("time:service", "base", "changed", "clock", "nobody keeps it right: the time service is off")
+        yield Finding(
+            "time:service", "base", "changed", "clock", "nobody keeps it right: the time service is off"
+        )

@@ -9,13 +9,17 @@ shown, and later executed as they are. This is the only module that knows pyinfr
 
 from __future__ import annotations
 
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gevent.pool import Pool
 from pyinfra import logger
-from pyinfra.api import Config, Host, Inventory, State
+from pyinfra.api import Config, FactBase, Host, Inventory, State
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operations import run_host_op
 from pyinfra.api.state import StateOperationHostData, StateStage
@@ -83,6 +87,27 @@ def record(state: RecordingState, host: Host, declare: Callable[[], None]) -> li
     with ctx_config.use(state.config.copy()), ctx_host.use(host):
         declare()
     return state.planned[host.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fact that a deploy has asked for: by that the thing is declared, whether it is as it should be or not."""
+
+    fact: type[FactBase[Any]]
+    arguments: Mapping[str, Any]
+
+
+def note_questions(host: Host) -> list[Question]:
+    """From here on, remember every fact that is asked for about a host; the list grows."""
+    asked: list[Question] = []
+    get_fact = host.get_fact
+
+    def noting(fact: type[FactBase[Any]], *values: Any, **arguments: Any) -> Any:
+        asked.append(Question(fact, {**{str(n): value for n, value in enumerate(values)}, **arguments}))
+        return get_fact(fact, *values, **arguments)
+
+    setattr(host, "get_fact", noting)  # noqa: B010 - pyinfra has no other door
+    return asked
 
 
 def begin_execution(state: RecordingState) -> None:

@@ -51,7 +51,9 @@ class ChangedConffiles(Fact[list[Departure]]):
         for line in answer.lines:
             state, package, modified, owner, path = line.split("\t")
             when = datetime.fromtimestamp(int(modified), UTC) if modified else None
-            found.append(Departure(path, "missing" if state == "missing" else "changed", package, when, owner))
+            found.append(
+                Departure(path, "missing" if state == "missing" else "changed", package, when, owner)
+            )
         return found
 
 
@@ -64,7 +66,8 @@ list=$( {
   if [ -r /var/lib/ucf/hashfile ]; then awk '{ print $1 "\t" $2 "\t" }' /var/lib/ucf/hashfile; fi
 } ) || exit 1
 [ -n "$list" ] || { echo 'dpkg knows no configuration file' >&2; exit 1; }
-wrong=$(printf '%s\n' "$list" | awk -F '\t' '{ print $1 "  " $2 }' | md5sum -c --quiet 2> /dev/null | sed 's/: FAILED.*//')
+wrong=$(printf '%s\n' "$list" | awk -F '\t' '{ print $1 "  " $2 }' |
+  md5sum -c --quiet 2> /dev/null | sed 's/: FAILED.*//')
 [ -n "$wrong" ] || exit 0
 printf '%s\n' "$wrong" | sort -u | while read -r path; do
   package=$(printf '%s\n' "$list" | awk -F '\t' -v path="$path" '$2 == path { print $3; exit }')

@@ -77,7 +77,9 @@ class Mounts(Fact[FileSystems]):
     def command(self) -> StringCommand:
         return script(
             "sed 's/^/mount /' /proc/self/mounts || exit 1\n"
-            "if [ -r /etc/fstab ]; then sed -n '/^[[:space:]]*[^#[:space:]]/s/^[[:space:]]*/fstab /p' /etc/fstab; fi\n"
+            "if [ -r /etc/fstab ]; then\n"
+            "  sed -n '/^[[:space:]]*[^#[:space:]]/s/^[[:space:]]*/fstab /p' /etc/fstab\n"
+            "fi\n"
             "timeout 5 df -P -k -l | sed '1d; s/^/space /'\n"
             "timeout 5 df -P -i -l | sed '1d; s/^/inodes /'\n"
             "if [ -r /proc/swaps ]; then sed '1d; s/^/swap /' /proc/swaps; fi"
@@ -94,10 +96,13 @@ class Mounts(Fact[FileSystems]):
         inodes = {each[5]: _percent(each[4]) for each in words.get("inodes", ()) if len(each) == 6}
         return FileSystems(
             mounts=tuple(
-                Mount(each[0], each[1], each[2], frozenset(each[3].split(","))) for each in words.get("mount", ())
+                Mount(each[0], each[1], each[2], frozenset(each[3].split(",")))
+                for each in words.get("mount", ())
             ),
             fstab=tuple(
-                Declared(each[0], each[1], each[2], frozenset(each[3].split(",")) if each[3:] else frozenset())
+                Declared(
+                    each[0], each[1], each[2], frozenset(each[3].split(",")) if each[3:] else frozenset()
+                )
                 for each in words.get("fstab", ())
                 if len(each) >= 3
             ),

@@ -76,7 +76,8 @@ printf '%s\n' "$states" | awk -F '\t' '
     print "broken\t" $1 "\t" $3 }'
 {
   printf '%s\n' "$states" | awk -F '\t' '$3 == "installed" { print "here\t" $1 }'
-  awk '/^Package:/ { name = $2 } /^Auto-Installed: 1/ { print "auto\t" name }' /var/lib/apt/extended_states 2> /dev/null
+  awk '/^Package:/ { name = $2 } /^Auto-Installed: 1/ { print "auto\t" name }' \
+    /var/lib/apt/extended_states 2> /dev/null
   for log in $(ls -tr /var/log/dpkg.log* 2> /dev/null); do zcat -f -- "$log"; done |
     awk '$3 == "install" && $5 == "<none>" { sub(/:.*/, "", $4); print "log\t" $4 "\t" $1 " " $2 }'
 } | awk -F '\t' -v zone="$(date +%z)" '

@@ -40,7 +40,9 @@ class PacketFilter:
 
 
 IPTABLES = {
-    f"{family} {table}" for family in ("ip", "ip6") for table in ("filter", "nat", "mangle", "raw", "security")
+    f"{family} {table}"
+    for family in ("ip", "ip6")
+    for table in ("filter", "nat", "mangle", "raw", "security")
 }
 
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
-
-Password = Literal["set", "locked", "none"]
-"""``none``: no password is asked for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -38,7 +33,9 @@ class Inhabitant:
     uid: int
     home: str
     shell: str
-    password: Password
+    has_password: bool
+    open: bool
+    """Whether it needs no password at all: none is set, and it is not locked."""
     password_set: date | None
     keys: tuple[Key, ...] = ()
 
@@ -92,9 +89,8 @@ class AllPeople(Fact[People]):
 def _inhabitant(entry: list[str], shadow: Mapping[str, list[str]], keys: tuple[Key, ...]) -> Inhabitant:
     name, _, uid, _, _, home, shell = entry
     state, days = shadow.get(name, ["locked", ""])
-    states: dict[str, Password] = {"set": "set", "none": "none"}
     changed = date(1970, 1, 1) + timedelta(days=int(days)) if days.isdecimal() else None
-    return Inhabitant(name, int(uid), home, shell, states.get(state, "locked"), changed, keys)
+    return Inhabitant(name, int(uid), home, shell, state == "set", state == "none", changed, keys)
 
 
 def _groups(lines: list[str], entries: list[list[str]]) -> dict[str, tuple[str, ...]]:
@@ -119,13 +115,14 @@ def _key(line: str) -> tuple[str, Key]:
 _LOOK = r"""
 sed 's/^/passwd /' /etc/passwd || exit 1
 sed 's/^/group /' /etc/group || exit 1
-awk -F: '{ print "shadow " $1 ":" ($2 == "" ? "none" : $2 ~ /^[!*]/ ? "locked" : "set") ":" $3 }' /etc/shadow || exit 1
+awk -F: '
+  { print "shadow " $1 ":" ($2 == "" ? "none" : $2 ~ /^[!*]/ ? "locked" : "set") ":" $3 }' /etc/shadow || exit 1
 while IFS=: read -r user _ _ _ _ home _; do
   for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
     [ -s "$file" ] || continue
     modified=$(stat -L -c %Y -- "$file")
     grep -v '^[[:space:]]*\(#\|$\)' -- "$file" | while read -r key; do
-      said=$(printf '%s\n' "$key" | ssh-keygen -lf - 2> /dev/null) || said="a line that ssh-keygen does not understand"
+      said=$(printf '%s\n' "$key" | ssh-keygen -lf - 2> /dev/null) || said='a line that is no key'
       echo "key $user $modified $file $said"
     done
   done

@@ -64,7 +64,13 @@ class UnitTroubles:
     """Those of `STOCK` that are installed and do not start at boot."""
 
 
-STOCK = ("cron.service", "logrotate.timer", "dpkg-db-backup.timer", "fstrim.timer", "systemd-timesyncd.service")
+STOCK = (
+    "cron.service",
+    "logrotate.timer",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "systemd-timesyncd.service",
+)
 """What a Debian server starts at boot, and what nobody misses until it is too late."""
 
 
@@ -93,7 +99,9 @@ class AllUnits(Fact[UnitTroubles]):
             raise CouldNotLook(f"services: systemd did not answer: {answer.reason}. Nothing was changed.")
         border = answer.lines.index("stock")
         blocks = "\n".join(answer.lines[:border]).split("\n\n")
-        units = [_unit(dict(line.split("=", 1) for line in block.splitlines() if "=" in line)) for block in blocks]
+        units = [
+            _unit(dict(line.split("=", 1) for line in block.splitlines() if "=" in line)) for block in blocks
+        ]
         stock = [line.split() for line in answer.lines[border + 1 :]]
         return UnitTroubles(
             tuple(unit for unit in units if unit.name),

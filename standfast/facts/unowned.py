@@ -14,6 +14,7 @@ from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
 
 NOT_DEBIAN = 9
+AS_FOUND = "/var/lib/standfast/as-found"
 TEXT_LIMIT = 4096  # bytes; of longer files only the beginning
 
 Sort = Literal["file", "link", "other"]
@@ -36,6 +37,8 @@ class UnownedFile:
     size: int
     target: str = ""
     """Where a link leads."""
+    as_found: bool = False
+    """Whether its content is what it was when standfast first came to this server."""
     text: str | None = None
     """Beginning of its content, for the folders in which it says what the file does."""
 
@@ -47,7 +50,7 @@ class Unowned:
     now: datetime
     """The server's clock."""
     arrival: datetime | None
-    """When standfast first finished an apply here; ``None`` when it never did, or nobody can tell."""
+    """When standfast first changed something here; ``None`` when it never did."""
     files: tuple[UnownedFile, ...]
     apps: tuple[str, ...] = ()
     """Names of the folders in /srv/apps."""
@@ -69,12 +72,14 @@ class UnownedFiles(Fact[Unowned]):
 
     @override
     def command(self) -> StringCommand:
-        return script(_LOOK)
+        return script(LISTING + _LOOK)
 
     @override
     def parse(self, answer: Answer) -> Unowned:
         if answer.status == NOT_DEBIAN:
-            raise CouldNotLook("drift: expected a Debian or Ubuntu server, found no dpkg. Nothing was changed.")
+            raise CouldNotLook(
+                "drift: expected a Debian or Ubuntu server, found no dpkg. Nothing was changed."
+            )
         if answer.status != 0:
             raise CouldNotLook(f"drift: files could not be listed: {answer.reason}. Nothing was changed.")
         texts: dict[str, str] = {}
@@ -85,11 +90,12 @@ class UnownedFiles(Fact[Unowned]):
         for each in words.get("text", ()):
             encoded, _, path = each.partition(" ")
             texts[path] = b64decode(encoded).decode(errors="replace")
+        same = frozenset(words.get("same", ()))
         arrival = float(words.get("arrival", ["0"])[0])
         return Unowned(
             now=_time(words["now"][0]),
             arrival=_time(str(arrival)) if arrival > 0 else None,
-            files=tuple(_file(each, texts) for each in words.get("file", ())),
+            files=tuple(_file(each, texts, same) for each in words.get("file", ())),
             apps=tuple(words.get("app", ())),
             package_runs=tuple(
                 datetime.strptime(each, "%Y-%m-%d %H:%M %z").astimezone(UTC) for each in words.get("dpkg", ())
@@ -98,7 +104,7 @@ class UnownedFiles(Fact[Unowned]):
         )
 
 
-def _file(line: str, texts: dict[str, str]) -> UnownedFile:
+def _file(line: str, texts: dict[str, str], same: frozenset[str]) -> UnownedFile:
     sort, mode, owner, modified, changed, size, path, target = line.split("\t")
     return UnownedFile(
         path=path,
@@ -109,6 +115,7 @@ def _file(line: str, texts: dict[str, str]) -> UnownedFile:
         changed=_time(changed),
         size=int(size),
         target=target,
+        as_found=path in same,
         text=texts.get(path),
     )
 
@@ -117,39 +124,75 @@ def _time(seconds: str) -> datetime:
     return datetime.fromtimestamp(int(float(seconds)), UTC)
 
 
+# Defines two commands: `unowned FOLDER…` lists what belongs to no package, `sums` adds checksums to such a list.
 # A name with a line end or a tab in it is shown with question marks.
+LISTING = r"""
+unowned() {
+  {
+    cat /var/lib/dpkg/info/*.list /var/lib/dpkg/diversions | grep -E '^/(etc|usr/local)/'
+    if [ -r /var/lib/ucf/hashfile ]; then awk '{ print $2 }' /var/lib/ucf/hashfile; fi
+    echo ==
+    find "$@" \( -path /etc/ssl/certs -o -path /etc/alternatives -o -path '/etc/rc?.d' \) -prune -o \
+      ! -type d -printf '%y\t%m\t%u\t%T@\t%C@\t%s\t%p\t%l\0' | tr '\n\0' '?\n'
+  } | awk -F '\t' '
+    !border && $0 == "==" { border = 1; next }
+    !border { known[$0] = 1; next }
+    NF == 8 && !($7 in known)'
+}
+sums() {
+  awk -F '\t' '
+    $7 !~ "^/etc/" { next }
+    $1 == "l" { print "link:" $8 "  " $7 }
+    $1 == "f" && $6 < 1000000 { print $7 | "xargs -r -d \"\\n\" sha256sum -- 2> /dev/null" }'
+}
+"""
+
 _LOOK = rf"""
 [ -r /var/lib/dpkg/status ] || exit {NOT_DEBIAN}
 echo "now $(date +%s)"
-echo "arrival $(stat -c %W /var/lib/standfast 2> /dev/null || echo 0)"
+echo "arrival $(stat -c %Y {AS_FOUND} 2> /dev/null || echo 0)"
 for folder in /srv/apps/*/; do [ -d "$folder" ] && basename -- "$folder" | sed 's/^/app /'; done
 for log in $(ls -tr /var/log/dpkg.log* 2> /dev/null | tail -n 2); do zcat -f -- "$log"; done |
-  awk -v zone="$(date +%z)" '$1 ~ /^20/ && $2 ~ /^[0-9]/ {{ print "dpkg " $1 " " substr($2, 1, 5) " " zone }}' | uniq
+  awk -v zone="$(date +%z)" '
+    $1 ~ /^20/ && $2 ~ /^[0-9]/ {{ print "dpkg " $1 " " substr($2, 1, 5) " " zone }}' | uniq
 for lease in /var/lib/dhcp/*.lease* /var/lib/dhcpcd/*; do [ -e "$lease" ] && echo dhcp; done
 roots=
 for root in /etc /usr/local/bin /usr/local/sbin /usr/local/lib/systemd /usr/local/share/ca-certificates \
   /var/spool/cron /run/systemd/transient /run/systemd/system; do
   [ -d "$root" ] && roots="$roots $root"
 done
-unowned=$( {{
-  cat /var/lib/dpkg/info/*.list /var/lib/dpkg/diversions | grep -E '^/(etc|usr/local)/'
-  if [ -r /var/lib/ucf/hashfile ]; then awk '{{ print $2 }}' /var/lib/ucf/hashfile; fi
-  echo ==
-  find $roots \( -path /etc/ssl/certs -o -path /etc/alternatives -o -path '/etc/rc?.d' \) -prune -o \
-    ! -type d -printf '%y\t%m\t%u\t%T@\t%C@\t%s\t%p\t%l\0' | tr '\n\0' '?\n'
-}} | awk -F '\t' '
-  !border && $0 == "==" {{ border = 1; next }}
-  !border {{ known[$0] = 1; next }}
-  NF == 8 && !($7 in known)') || exit 1
-printf '%s\n' "$unowned" | sed 's/^/file /'
-printf '%s\n' "$unowned" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r path; do
+list=$(unowned $roots) || exit 1
+if [ -r {AS_FOUND} ]; then
+  printf '%s\n' "$list" | sums | sort | comm -12 - {AS_FOUND} | sed 's/^[^ ]*  /same /'
+fi
+printf '%s\n' "$list" | sed 's/^/file /'
+printf '%s\n' "$list" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r path; do
   case $path in
     /etc/ssh/*key*) ;;
-    /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* | /etc/sudoers.d/* \
-    | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* | /etc/sysctl* \
+    /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* \
+    | /etc/sudoers.d/* | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* | /etc/sysctl* \
     | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* | /etc/profile.d/* \
     | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
       [ -s "$path" ] && echo "text $(head -c {TEXT_LIMIT} -- "$path" | base64 -w0) $path" ;;
   esac
 done
 :"""
+
+
+class AsFound(Fact[bool]):
+    """
+    Whether the server remembers what standfast found when it came.
+
+    Raises:
+        CouldNotLook: the folder could not be read.
+    """
+
+    @override
+    def command(self) -> StringCommand:
+        return script(f"if [ -s {AS_FOUND} ]; then echo yes; else ls -d /var/lib > /dev/null && echo no; fi")
+
+    @override
+    def parse(self, answer: Answer) -> bool:
+        if answer.status != 0:
+            raise CouldNotLook(f"drift: {AS_FOUND} could not be read: {answer.reason}. Nothing was changed.")
+        return answer.lines == ["yes"]

@@ -92,17 +92,20 @@ def _contents(fields: list[str]) -> Contents:
 
 _LOOK = rf"""
 kind() {{
-  mark=$(find "$1" -xdev -maxdepth 3 -name PG_VERSION 2> /dev/null | awk '{{ print length($0), $0 }}' | sort -n | head -n 1)
+  mark=$(find "$1" -xdev -maxdepth 3 -name PG_VERSION 2> /dev/null |
+    awk '{{ print length($0), $0 }}' | sort -n | head -n 1)
   if [ -n "$mark" ]; then echo "PostgreSQL $(head -c 4 "${{mark#* }}" | tr -d '\n') data"
   elif [ -e "$1/ibdata1" ]; then echo 'MySQL or MariaDB data'
   elif [ -e "$1/dump.rdb" ] || [ -e "$1/appendonlydir" ]; then echo 'Redis data'
   elif [ -e "$1/WiredTiger" ]; then echo 'MongoDB data'
-  elif [ -n "$(find "$1" -xdev -maxdepth 2 -name '*.sqlite3' 2> /dev/null | head -n 1)" ]; then echo 'an SQLite database'
+  elif [ -n "$(find "$1" -xdev -maxdepth 2 -name '*.sqlite3' 2> /dev/null | head -n 1)" ]; then
+    echo 'an SQLite database'
   elif [ -z "$(ls -A "$1")" ]; then echo empty
   fi
 }}
 names=$(docker volume ls --quiet) || exit
-[ -z "$names" ] || docker volume inspect --format '{{{{.Name}}}} {{{{.Mountpoint}}}}' $names | while read -r name place; do
+[ -z "$names" ] || docker volume inspect --format '{{{{.Name}}}} {{{{.Mountpoint}}}}' $names |
+while read -r name place; do
   [ -d "$place" ] || continue
   size= newest=
   if printf '%s\n' "$name" | grep -qxE '[0-9a-f]{{64}}'; then

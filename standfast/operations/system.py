@@ -10,6 +10,7 @@ from pyinfra.api import StringCommand
 
 from standfast.errors import Refused
 from standfast.facts.system import KEEP_NAME, HostName, Naming, TimeZone, Zone
+from standfast.facts.unowned import AS_FOUND, LISTING, AsFound
 from standfast.operations.change import Change, Step
 from standfast.operations.named import operation
 
@@ -50,6 +51,23 @@ def timezone(zone: str) -> Generator[StringCommand, None, None]:
         return
     detail = f"{_shown(present)} → {zone}; cron restarts"
     yield Step(f"zone={shlex.quote(zone)}\n{_ZONE}", changes=[Change("update", "time zone", detail)])
+
+
+@operation
+def as_found() -> Generator[StringCommand, None, None]:
+    """
+    Make sure that the server remembers what it came with, for ``standfast drift``.
+
+    Checksums of the files in /etc that no package brought; written once, before anything else is changed.
+    To have it written anew, remove the file: everything that is there then counts as found.
+    """
+    if host.get_fact(AsFound):
+        host.noop("the server knows what it came with")
+        return
+    yield Step(
+        f"file={AS_FOUND}\n{LISTING}\n{_AS_FOUND}",
+        changes=[Change("create", AS_FOUND, "what the server came with, for drift")],
+    )
 
 
 def _naming_changes(present: Naming, own: str) -> list[Change]:
@@ -100,3 +118,11 @@ fi
 ln -sfn "../usr/share/zoneinfo/$zone" /etc/localtime.standfast
 mv -f -T /etc/localtime.standfast /etc/localtime
 systemctl try-restart cron.service"""
+
+_AS_FOUND = """set -e; trap '' HUP PIPE; umask 077; export LC_ALL=C
+mkdir -p -m 700 "${file%/*}"
+new=$(mktemp -- "$file.XXXXXX"); trap 'rm -f -- "$new"' EXIT
+unowned /etc | sums | sort > "$new"
+[ -s "$new" ]
+sync -- "$new"; mv -f -T -- "$new" "$file"
+"""

@@ -1,0 +1,233 @@
+"""What differs from the declaration: what the plan says, and what nobody declared."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pyinfra.api import Host
+
+import deploys
+from standfast.declaration import Declaration
+from standfast.drift.acceptance import Verdict, judged
+from standfast.drift.finding import Finding, Kind, merged
+from standfast.drift.known import Known
+from standfast.engine import scan
+from standfast.engine.plan import PlannedOperation
+from standfast.engine.recording import Question, note_questions, record
+from standfast.engine.servers import Servers, connector
+from standfast.errors import CouldNotLook, Refused
+from standfast.facts.apt import Packages
+from standfast.facts.ssh import CurrentSession, Session
+from standfast.operations.change import Change, Step
+
+FORMAT_VERSION = 1
+
+
+@dataclass(slots=True)
+class HostDrift:
+    """What differs on one server."""
+
+    name: str
+    address: str
+    timezone: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """What is to be said about entries of `accept`."""
+    seconds: float = 0.0
+    error: Exception | None = None
+    """Why this server, or a part of it, could not be compared."""
+
+    @property
+    def counting(self) -> list[Finding]:
+        """Differences that are not accepted."""
+        return [each.finding for each in self.verdicts if each.counts]
+
+    def as_json(self) -> dict[str, Any]:
+        """The host's part of ``standfast drift --json``."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "seconds": round(self.seconds, 3),
+            "error": None if self.error is None else str(self.error),
+            "differences": len(self.counting),
+            "findings": [each.as_json() for each in self.verdicts],
+            "remarks": self.remarks,
+        }
+
+
+@dataclass(slots=True)
+class Drift:
+    """What differs on all servers of a run."""
+
+    environment: str
+    hosts: list[HostDrift]
+
+    @property
+    def errors(self) -> dict[str, Exception]:
+        """Servers that could not be compared, or not fully, and why."""
+        return {host.name: host.error for host in self.hosts if host.error is not None}
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether anything differs that is not accepted."""
+        return any(host.counting for host in self.hosts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of ``standfast drift --json``."""
+        return {
+            "format": FORMAT_VERSION,
+            "environment": self.environment,
+            "differences": sum(len(host.counting) for host in self.hosts),
+            "hosts": [host.as_json() for host in self.hosts],
+        }
+
+
+def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
+    """
+    Compare connected servers with their declarations, and look for what nobody declared. Nothing is written.
+
+    + servers: freshly connected
+    + only: subjects to which the comparison is limited; none means all
+    """
+    found = {
+        each.name: HostDrift(each.name, each.host.address, each.host.timezone)
+        for each in servers.declarations
+    }
+    declared = {each.name: each for each in servers.declarations}
+
+    def compare(host: Host) -> None:
+        started = time.monotonic()
+        _compare(servers, host, declared[host.name], only, found[host.name])
+        found[host.name].seconds = time.monotonic() - started
+
+    servers.each(servers.connected(), compare)
+    for name, error in servers.failures.items():
+        found[name].error = error
+    return Drift(servers.environment, list(found.values()))
+
+
+def _compare(
+    servers: Servers, host: Host, declaration: Declaration, only: Collection[str], result: HostDrift
+) -> None:
+    ssh = connector(host)
+    ssh.fetch_together()
+    scan.look(ssh)
+    blocked: list[Finding] = []
+    unread: list[CouldNotLook] = []
+    scanned: list[Finding] = []
+    questions = note_questions(host)
+
+    def look() -> None:
+        for subject in host.loop(_subjects(only)):
+            try:
+                import_module(f"deploys.{subject}").deploy()
+            except CouldNotLook as error:
+                unread.append(error)
+            except Refused as error:
+                blocked.append(_blocked(subject, error))
+        session: Session = host.get_fact(CurrentSession)
+        found, gaps = scan.findings(host, _known(declaration, session, questions))
+        scanned.extend(found)
+        unread.extend(gaps)
+
+    planned = [finding for each in record(servers.state, host, look) for finding in _planned(each)]
+    wanted = [each for each in scanned if not only or each.subject in only]
+    today = datetime.now(ZoneInfo(declaration.host.timezone)).date()
+    result.verdicts, result.remarks = judged(
+        merged([*planned, *blocked], wanted),
+        declaration.host.accept,
+        today,
+        f"hosts.{declaration.name}.accept",
+    )
+    if only:
+        result.remarks = []  # what was not looked for cannot match
+    if unread:
+        reasons = dict.fromkeys(str(error) for error in unread)
+        servers.failures[host.name] = CouldNotLook(
+            "\n  ".join([f"{host.name}: not all could be read:", *reasons])
+        )
+
+
+def _subjects(only: Collection[str]) -> list[str]:
+    return [name for name in deploys.subjects() if not only or name in only]
+
+
+def _known(declaration: Declaration, session: Session, questions: list[Question]) -> Known:
+    """What the inventory declares, and what the deploys have looked at."""
+    return Known(
+        host=declaration.host,
+        name=declaration.name,
+        login=session.account,
+        fingerprint=session.fingerprint,
+        port=session.port,
+        paths=frozenset(path for each in questions for path in _paths(each)),
+        packages=frozenset(
+            name for each in questions if each.fact is Packages for name in each.arguments["names"]
+        ),
+    )
+
+
+def _paths(question: Question) -> Iterator[str]:
+    for value in question.arguments.values():
+        if isinstance(value, str) and value.startswith("/") and "\n" not in value:
+            yield value
+
+
+def _blocked(subject: str, error: Refused) -> Finding:
+    first = next(iter(str(error).splitlines()), "")
+    return Finding(f"refused:{subject}", subject, "changed", subject, f"apply would refuse: {first}")
+
+
+def _planned(operation: PlannedOperation) -> Iterator[Finding]:
+    """The differences that one planned operation would repair."""
+    for command in operation.commands:
+        changes = command.changes if isinstance(command, Step) else (Change("run", str(command)),)
+        causes = [change for change in changes if change.action not in {"reload", "restart"}]
+        for change in causes or changes:  # that a service reloads a new file is no difference of its own
+            yield _finding(operation.subject, change)
+
+
+KINDS: dict[str, Kind] = {"create": "missing", "remove": "unmanaged"}
+WORDS = {
+    "create": "is not there",
+    "update": "not as declared",
+    "remove": "is declared to be absent",
+    "start": "is stopped",
+    "stop": "runs, and shall not",
+    "recreate": "not as declared",
+}
+
+
+def _finding(subject: str, change: Change) -> Finding:
+    kind = KINDS.get(change.action, "changed")
+    words = [word for word in (WORDS.get(change.action, ""), change.detail) if word]
+    return Finding(
+        _id(subject, change.target),
+        subject,
+        kind,
+        change.target,
+        "; ".join(words) or "not as declared",
+        repair=True,
+        diff=change.diff if kind == "changed" else "",
+    )
+
+
+def _id(subject: str, target: str) -> str:
+    """The stable name of what a plan calls its target."""
+    if target.startswith("/"):
+        return f"file:{target}"
+    for noun in ("account", "group", "image", "package", "volume"):
+        if target.startswith(f"{noun} "):
+            return f"{noun}:{target.removeprefix(f'{noun} ')}"
+    if re.fullmatch(r"[\w@.-]+\.(service|timer|socket)", target):
+        return f"unit:{target}"
+    if subject == "apps" and "/" in target:
+        return f"service:{target}"
+    return f"{subject}:{target.replace(' ', '-')}"

@@ -1,0 +1,110 @@
+"""One look over a whole server: what is there, whoever put it there. One round trip."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from pyinfra.api import Host
+
+from standfast.drift import (
+    accounts,
+    containers,
+    file_systems,
+    files,
+    firewall,
+    kernel,
+    packages,
+    ports,
+    units,
+)
+from standfast.drift.finding import Finding
+from standfast.drift.known import Known
+from standfast.engine import fact_trace
+from standfast.engine.connector import StandfastConnector
+from standfast.errors import CouldNotLook
+from standfast.facts.answer import Fact
+from standfast.facts.clock import TimeService
+from standfast.facts.conffiles import ChangedConffiles
+from standfast.facts.docker import Contents, Daemons, Engine, Volumes
+from standfast.facts.kernel_settings import LiveSettings
+from standfast.facts.mounts import Mounts
+from standfast.facts.package_states import Packages
+from standfast.facts.packet_filter import AllRules
+from standfast.facts.people import AllPeople
+from standfast.facts.sockets import Listeners
+from standfast.facts.ssh import CurrentSession
+from standfast.facts.unit_troubles import AllUnits
+from standfast.facts.unowned import UnownedFiles
+from standfast.facts.volume_contents import Insides
+
+T = TypeVar("T")
+
+# The slow ones come first, so that the short ones fill the gaps.
+FACTS: tuple[type[Fact[Any]], ...] = (
+    *(UnownedFiles, Insides, AllUnits, Contents),
+    *(ChangedConffiles, Volumes, Packages, AllPeople),
+    *(Engine, AllRules, Listeners, Mounts, LiveSettings, Daemons, TimeService, CurrentSession),
+)
+
+# Takes the list and its script as an archive on standard input, prints an archive with the answers.
+ASK = f"""work=$(mktemp -d /run/standfast-scan.XXXXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" && base64 -d | tar -xzf - --no-same-owner || exit 1
+timeout {fact_trace.SECONDS} sh ./run.sh </dev/null 2>/dev/null
+tar -cf - . | gzip -1"""
+
+
+def look(ssh: StandfastConnector) -> None:
+    """Have the server answer all facts of the scan in one round trip; what took too long is asked again."""
+    commands = [question for fact in FACTS if (question := _question(fact)) not in ssh.memory]
+    status, output, errors = ssh.exchange(ssh.as_root(ASK), b64encode(fact_trace.packed(commands)))
+    ssh.refuse_without_sudo(status, errors)
+    ssh.memory.update(fact_trace.unpacked(output))
+
+
+def _question(fact: type[Fact[Any]]) -> str:
+    command = fact().command()
+    return command if isinstance(command, str) else command.get_raw_value()
+
+
+def findings(host: Host, known: Known) -> tuple[list[Finding], list[CouldNotLook]]:
+    """
+    Everything on a server that is not declared, and everything that departs from how packages brought it.
+
+    Returns as well which parts of the server could not be read; the other parts were.
+    """
+    found: list[Finding] = []
+    unread: list[CouldNotLook] = []
+    for part in _parts(host, known):
+        try:
+            found.extend(part())
+        except CouldNotLook as error:
+            unread.append(error)
+    return found, unread
+
+
+def _parts(host: Host, known: Known) -> Iterator[Callable[[], Iterator[Finding]]]:
+
+    def ask(fact: type[Fact[T]]) -> T:
+        answer: T = host.get_fact(fact)
+        return answer
+
+    def here() -> Known:
+        return known.at(ask(UnownedFiles))
+
+    yield lambda: files.findings(here(), ask(UnownedFiles))
+    yield lambda: files.departures(here(), ask(ChangedConffiles))
+    yield lambda: accounts.findings(known, ask(AllPeople))
+    yield lambda: containers.containers(known, ask(Contents))
+    yield lambda: containers.volumes(known, [*ask(Volumes).values()], ask(Contents), ask(Insides))
+    yield lambda: containers.daemons(known, ask(Daemons), ask(Engine))
+    yield lambda: containers.contexts(ask(Insides))
+    yield lambda: ports.findings(known, ask(Listeners), ask(Contents))
+    yield lambda: firewall.findings(known, ask(AllRules))
+    yield lambda: units.findings(ask(AllUnits))
+    yield lambda: units.clock(ask(TimeService))
+    yield lambda: packages.findings(here(), ask(Packages))
+    yield lambda: kernel.findings(known, ask(LiveSettings))
+    yield lambda: file_systems.findings(ask(Mounts))
