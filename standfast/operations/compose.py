@@ -33,6 +33,7 @@ ACTIONS: Mapping[Outcome, Action] = {
     "start": "start",
     "restart": "restart",
     "remove": "remove",
+    "wait": "run",
 }
 
 
@@ -111,9 +112,8 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
     """
     verdicts = _predicted(app)
     todo = [each for each in verdicts if each.outcome != "unchanged"]
-    troubles = [f"{app.name}/{each.service}: {each.attention}" for each in verdicts if each.attention]
     if not todo:
-        host.noop("; ".join(troubles) or f"{app.name} runs as declared")
+        host.noop(f"{app.name} runs as declared")
         return
     yield Step(up_script(app, verdicts), changes=[_change(app, each) for each in todo])
 
@@ -235,4 +235,5 @@ def _holder(
 
 
 def _change(app: Application, verdict: Verdict) -> Change:
-    return Change(ACTIONS[verdict.outcome], f"{app.name}/{verdict.service}", verdict.reason)
+    waits = f": wait for it, at most {app.start_timeout} s" if verdict.outcome == "wait" else ""
+    return Change(ACTIONS[verdict.outcome], f"{app.name}/{verdict.service}", verdict.reason + waits)

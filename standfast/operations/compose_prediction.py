@@ -21,7 +21,7 @@ from standfast.facts.compose import Rehearsal
 from standfast.facts.docker import CONFIG_HASH, CONFIG_IMAGE, NUMBER, Container
 from standfast.operations.images import by_name
 
-Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove"]
+Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove", "wait"]
 
 COMPLETED = "service_completed_successfully"
 PAUSED = "it is paused"
@@ -37,8 +37,6 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     """Why, in words that a person knows."""
-    attention: str = ""
-    """What is wrong with it that nothing here repairs."""
     file: str = ""
     """The mounted file that has changed, when that is the reason."""
 
@@ -103,7 +101,9 @@ def predict(situation: Situation, rehearsal: Rehearsal) -> list[Verdict]:
     """
     What ``up`` will do, service by service, in the file's order; nothing to do means all unchanged.
 
-    A job that has completed counts as unchanged, and runs again when anything else has to be done.
+    A service that is unhealthy or crashes does not run as declared, and ``up`` does nothing about it: it
+    is waited for, and when that is in vain, apply fails. A job that has completed counts as unchanged,
+    and runs again when anything else has to be done.
     """
     verdicts: dict[str, Verdict] = {}
     for service in situation.file.services.values():
@@ -112,7 +112,7 @@ def predict(situation: Situation, rehearsal: Rehearsal) -> list[Verdict]:
     anew = {name for name, each in verdicts.items() if each.outcome in {"create", "recreate"}}
     ordered = [_explained(situation, each, anew) for each in verdicts.values()]
     ordered += _gone(situation, rehearsal, of_run=False)
-    if all(each.outcome == "unchanged" for each in ordered):
+    if all(each.outcome in {"unchanged", "wait"} for each in ordered):
         return ordered
     return [_again(situation, each) for each in ordered] + _gone(situation, rehearsal, of_run=True)
 
@@ -198,8 +198,8 @@ def _state(situation: Situation, service: Service, containers: list[Container]) 
             return Verdict(name, "start", "it never ran" if container.status == "created" else ended)
         if changed := _seen_late(situation, service, container):
             return Verdict(name, "restart", f"{changed} has changed", file=changed)
-    troubles = [_trouble(container) for container in containers]
-    return Verdict(name, "unchanged", attention=next(filter(None, troubles), ""))
+    trouble = next(filter(None, map(_trouble, containers)), "")
+    return Verdict(name, "wait" if trouble else "unchanged", trouble)
 
 
 def _trouble(container: Container) -> str:

@@ -299,7 +299,100 @@ def _wait_for_docker(world: World) -> None:
         time.sleep(1)
 
 
-def _message(world: World, code: int = 6) -> str:
-    done = world.repository.standfast("plan", "lab", *ONLY, expect=code)
-    assert done.stdout.startswith("no plan")
-    return done.stderr
+def refusal(world: World, code: int = 6) -> str:
+    """What the plan is refused with."""
+    return world.repository.standfast("plan", "lab", *ONLY, expect=code).stderr
+
+
+def test_service_that_crashes(world: World) -> None:
+    world.write(
+        COMPOSE.replace(
+            "    environment: {GREETING", "    command: [cat, /missing]\n    environment: {GREETING"
+        )
+    )
+    said = world.apply(expect=1)
+    assert "could not start demo/migrate, recreate demo/app" in said
+    assert "db: Up" in said
+    assert "cat: can't open '/missing': No such file or directory" in said
+    assert "Crashing again and again: app" in said
+    assert world.plan() == {"app": "run"}
+    assert "Crashing again and again: app" in world.apply(expect=1)
+
+
+def test_service_that_is_unhealthy(world: World) -> None:
+    world.run("docker exec demo-db-1 touch /sick; sleep 3")
+    assert world.plan() == {"db": "run"}
+    world.run("(sleep 6; docker exec demo-db-1 rm /sick) > /dev/null 2>&1 &")
+    before = world.containers()
+    world.apply()
+    assert world.containers() == before
+
+
+def test_health_address_that_does_not_answer(world: World) -> None:
+    world.host["apps"]["demo"] |= {"health": "http://127.0.0.1:8000/nothing", "start_timeout": 5}
+    world.write(env="GREETING=hi\n")
+    assert "http://127.0.0.1:8000/nothing answers 404; expected 200 within 5 s" in world.apply(expect=1)
+
+
+def test_compose_file_that_is_not_yaml(world: World) -> None:
+    world.write(COMPOSE + "  broken: [\n")
+    assert "compose.yml:42:1: this is not valid YAML" in refusal(world, code=3)
+
+
+def test_compose_file_that_compose_does_not_accept(world: World) -> None:
+    world.write(COMPOSE.replace("stop_signal: SIGKILL", "stop_signall: SIGKILL"))
+    said = refusal(world)
+    assert "files/compose.yml: Compose does not accept it: validating /srv/apps/demo/compose.yml" in said
+    assert "stop_signall" in said
+
+
+def test_volumes_that_would_lose_data(world: World) -> None:
+    world.write(
+        COMPOSE.replace("volumes: [demo_data:/data]", "volumes: [/data]").replace("external: true", "")
+    )
+    said = refusal(world)
+    assert "service db mounts an anonymous volume at /data" in said
+    world.write(COMPOSE.replace("volumes: [demo_data:/data]", "volumes: [demo_data:/data/deep]"))
+    assert "the image demo/db:1 keeps data in /data, and service db mounts nothing there" in refusal(world)
+
+
+def test_ports(world: World) -> None:
+    world.write(COMPOSE.replace("127.0.0.1:8000:80", "8000:80"))
+    assert "publishes port 8000/tcp to the outside" in refusal(world)
+    world.run("nohup python3 -m http.server 8111 > /dev/null 2>&1 & echo $! > /run/taken")
+    world.run("docker run --detach --name other --publish 127.0.0.1:8112:80 demo/web:1")
+    try:
+        world.write(COMPOSE.replace('["127.0.0.1:8000:80"]', '["127.0.0.1:8111:80", "127.0.0.1:8112:80"]'))
+        said = refusal(world)
+    finally:
+        world.run("kill $(cat /run/taken); docker rm --force other")
+    assert "wants port 8111/tcp, and pid" in said
+    assert "python3 -m http.server 8111" in said
+    assert "wants port 8112/tcp, and container other" in said
+
+
+def test_secret_that_would_arrive_changed(world: World) -> None:
+    world.repository.write("files/env.j2", "DB_PASSWORD={{ secrets.password }}\n")
+    said = refusal(world, code=3)
+    assert "the value of the secret password has characters that mean something" in said
+    assert "ecret #" not in said
+
+
+def test_images(world: World) -> None:
+    world.host["apps"]["demo"]["images"]["demo/unused:1"] = "images/app.tar"
+    world.write()
+    assert "app.tar: expected the image demo/unused:1, found demo/app:1" in refusal(world, code=3)
+    world.host["apps"]["demo"]["images"].pop("demo/unused:1")
+    world.write()
+    world.repository.write("images/app.tar", "no archive")
+    assert "app.tar: expected an archive made by `docker save`" in refusal(world, code=3)
+
+
+def test_docker_that_does_not_answer(world: World) -> None:
+    world.run("systemctl stop docker.socket docker")
+    try:
+        said = refusal(world)
+    finally:
+        world.run("systemctl start docker")
+    assert "Docker is installed and does not answer (Cannot connect to the Docker daemon" in said
+    assert "Start it (`sudo systemctl start docker`), see `journalctl -u docker`" in said
