@@ -137,7 +137,7 @@ class Hold:
         except LockLost as error:
             raise LockLost(f"{error} Nothing was changed there.") from None
         if answer != "begun":
-            reason = decoded(answer.partition(" ")[2]) or "no reason given"
+            reason = decoded(answer.partition(" ")[2]).rpartition(": ")[2] or "no reason given"
             raise Refused(
                 f"{self.ssh.place}: the journal could not be written: {reason}. Nothing was changed there."
             )

@@ -99,3 +99,9 @@ def lab_server() -> Iterator[Callable[[str], Server]]:
 def server(lab_server: Callable[[str], Server]) -> Server:
     """The server that tests share; they must leave it usable."""
     return lab_server("test-shared")
+
+
+@pytest.fixture(scope="session")
+def spare_server(lab_server: Callable[[str], Server]) -> Server:
+    """A server for tests that lock it, cut its network or fill its disk."""
+    return lab_server("test-spare")

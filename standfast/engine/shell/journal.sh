@@ -12,7 +12,9 @@ journal_begin() {
   mkdir -p -m 700 "$journal_folder" &&
   head -c 65536 /dev/zero > "$journal_reserve" && sync -- "$journal_reserve" &&
   printf '%s\n' "$1" > "$journal.new" && sync -- "$journal.new" &&
-  mv -f -- "$journal.new" "$journal" && sync -- "$journal_folder"
+  mv -f -- "$journal.new" "$journal" && sync -- "$journal_folder" && return
+  rm -f -- "$journal.new" "$journal_reserve"
+  return 1
 }
 
 # journal_note WORD…: one more line with the time, on disk when this returns.
