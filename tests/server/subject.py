@@ -31,15 +31,10 @@ class Subject:
         self.repository.write("inventories/lab.yml", json.dumps(inventory))
 
     def apply(self, expect: int = 0) -> str:
-        """Apply; returns what was said on both outputs."""
+        """Apply, which compares again afterwards and fails unless nothing is left; returns what was said."""
         arguments = ("apply", "lab", "--yes", "--no-verify", "--only", self.name)
         done = self.repository.standfast(*arguments, expect=expect)
         return done.stdout + done.stderr
-
-    def converge(self) -> None:
-        """Apply, and see that nothing is left to do."""
-        self.apply()
-        assert self.targets() == []
 
     def changes(self) -> list[dict[str, Any]]:
         """What is planned."""

@@ -53,7 +53,8 @@ def hanako(base: Subject, command: str) -> str:
 
 def test_first_apply(base: Subject) -> None:
     before = base.root("cat /home/ops/.ssh/authorized_keys; getent passwd ops; id ops")
-    base.converge()
+    base.apply()
+    assert base.targets() == []
     assert base.root("hostname; getent hosts web-1").split() == ["web-1", "127.0.1.1", "web-1"]
     assert base.root("date +%Z").strip() == "JST"
     assert hanako(base, "sudo -n id -un") == "root"
@@ -96,7 +97,7 @@ def test_repair(base: Subject) -> None:
         "package tree",
         "time zone",
     ]
-    base.converge()
+    base.apply()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_interrupted_dpkg_is_repaired(base: Subject) -> None:
     base.root("cd /tmp; apt-get -qq download jq; dpkg --unpack jq_*.deb || :")
     base.declare(packages=["tree", "jq"])
     assert [change["detail"] for change in base.changes()] == ["its installation was cut off (unpacked)"]
-    base.converge()
+    base.apply()
     assert base.root("echo 1 | jq .; dpkg --audit").strip() == "1"
 
 
@@ -148,7 +149,7 @@ def test_an_installation_outlives_the_controller(base: Subject) -> None:
     wait_for(lambda: base.root("pgrep -x apt-get || :").strip() == "")
     assert base.root("dpkg --audit").strip() == ""
     assert base.root("command -v psql").strip() == "/usr/bin/psql"
-    base.converge()
+    base.apply()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -164,7 +165,7 @@ def test_own_key_cannot_be_taken_away(base: Subject) -> None:
     assert "with which standfast itself is logged in as ops" in base.refusal()
     base.repository.write("ops.pub", Path(base.server.ssh_config).with_name("id_ed25519.pub").read_text())
     base.declare(users=base.host["users"] | {"ops": {"keys": ["ops.pub", "hanako.pub"], "sudo": True}})
-    base.converge()
+    base.apply()
     base.declare(users=base.host["users"] | {"ops": {"keys": ["ops.pub"], "sudo": False}})
     assert "users.ops.sudo: expected true" in base.refusal()
     base.declare(users={"hanako": base.host["users"]["hanako"]})
@@ -173,7 +174,7 @@ def test_own_key_cannot_be_taken_away(base: Subject) -> None:
 def test_accounts_that_are_no_longer_declared_stay(base: Subject) -> None:
     declared = base.host["users"]
     base.declare(users={})
-    base.converge()
+    base.apply()
     assert hanako(base, "id -un") == "hanako"
     base.declare(users=declared)
 

@@ -25,7 +25,7 @@ def shared(lab_server: Callable[[str], Server], tmp_path_factory: pytest.TempPat
 @pytest.fixture
 def ssh(shared: Subject) -> Iterator[Subject]:
     shared.declare(ssh_server={})
-    shared.converge()
+    shared.apply()
     yield shared
     shared.root("rm -f /etc/ssh/sshd_config.d/*-hand.conf")
 
@@ -49,7 +49,7 @@ def test_password_login_ends_and_open_connections_stay(shared: Subject) -> None:
         print("before", file=connection.stdin, flush=True)
         assert connection.stdout.readline() == "before\n"
         shared.declare(ssh_server={"settings": {"MaxAuthTries": "3"}})
-        shared.converge()
+        shared.apply()
         assert ways_in(shared) == "publickey"
         print("after", file=connection.stdin, flush=True)
         assert connection.stdout.readline() == "after\n"
@@ -66,7 +66,7 @@ def test_edit_by_hand_is_found_and_repaired(ssh: Subject) -> None:
     (change, reload) = ssh.changes()
     assert "-PasswordAuthentication yes\n+PasswordAuthentication no" in change["diff"]
     assert (reload["action"], reload["target"]) == ("reload", "ssh.service")
-    ssh.converge()
+    ssh.apply()
     assert ways_in(ssh) == "publickey"
 
 
@@ -120,7 +120,7 @@ def test_old_file_is_back_when_the_reload_fails(ssh: Subject) -> None:
     assert "the file is as it was before" in ssh.apply(expect=1)
     assert ssh.root(f"cat {DROP_IN}") == before
     ssh.root(f"rm -r {unit}; systemctl daemon-reload")
-    ssh.converge()
+    ssh.apply()
     assert "maxauthtries 2" in ssh.root("sshd -T").splitlines()
 
 
@@ -128,7 +128,7 @@ def test_socket_activation(ssh: Subject) -> None:
     ssh.root("systemctl disable -q --now ssh.service; systemctl start ssh.socket")
     try:
         ssh.declare(ssh_server={"settings": {"MaxAuthTries": "4"}})
-        ssh.converge()
+        ssh.apply()
         assert ways_in(ssh) == "publickey"
     finally:
         ssh.root("systemctl stop ssh.socket; systemctl enable -q --now ssh.service", check=False)
