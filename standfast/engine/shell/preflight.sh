@@ -27,10 +27,11 @@ preflight() {
   local folder place seen=" " file name pid lock
   for folder; do
     [ -d "$folder" ] || continue
-    place=$(stat -c '%d:%m' -- "$folder") || continue
+    # Not stat: it overlooks that a folder is mounted on itself, read-only.
+    place=$(findmnt -n -o TARGET --target "$folder") || continue
     case $seen in *" $place "*) continue ;; esac
     seen+="$place "
-    echo "file-system $(encoded "$folder") $(encoded "${place#*:}") $(encoded "$(write_probe "$folder")") $(
+    echo "file-system $(encoded "$folder") $(encoded "$place") $(encoded "$(write_probe "$folder")") $(
       stat -f -c '%a %b %S %d %c' -- "$folder")"
   done
   for file in /proc/[0-9]*/comm; do
