@@ -18,6 +18,9 @@ from standfast.lab.nspawn import Server
 
 STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
 
+# A lab of their own for tests, and for each process that runs them side by side: nobody's servers are touched.
+os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs a real server."""

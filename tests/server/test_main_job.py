@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +128,10 @@ def test_verify_finds_what_does_not_hold(infra: Repository, toybox: Server, appl
 def test_a_users_own_test_runs_with_verify(
     infra: Repository, toybox: Server, applied: dict[str, Any]
 ) -> None:
-    own = infra.write("examples/toybox/assertions/test_own.py", "def test_mine(host):\n    assert host.file('/etc/mine').exists\n")
+    own = infra.write(
+        "examples/toybox/assertions/test_own.py",
+        "def test_mine(host):\n    assert host.file('/etc/mine').exists\n",
+    )
     failed = infra.standfast("verify", "lab", expect=1)
     assert "test_mine" in failed.stdout
     own.unlink()
@@ -149,41 +151,3 @@ def test_stock_pyinfra_finds_nothing_to_do(
     grand_total = next(line for line in done.stderr.splitlines() if "Grand total" in line)
     assert grand_total.split()[3:5] == ["-", "-"], done.stderr
     assert "s3cr3t-" not in done.stdout + done.stderr
-
-
-@pytest.fixture
-def blank(request: pytest.FixtureRequest) -> Iterator[Server]:
-    name = f"test-kill{request.node.callspec.params['moment']}"
-    yield nspawn.up(name, report=lambda _: None)
-    nspawn.destroy(name)
-
-
-@pytest.mark.parametrize("moment", [1, 2, 3, 4, 5])
-def test_a_first_apply_killed_at_any_moment_converges(
-    repository: Repository, blank: Server, images: Path, moment: int
-) -> None:
-    full_toybox(repository, blank, images)
-    # While packages are installed, right after Docker started, while images load, while services start, …
-    needle = ["package docker.io", "volume toybox_pgdata", "image toybox/web:1", "toybox/web\n", "caddy"][
-        moment - 1
-    ]
-    process = subprocess.Popen(
-        [*STANDFAST, "apply", "lab", "--yes"],
-        cwd=repository.root,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if needle in line:
-            break
-    else:
-        pytest.fail(f"apply never said {needle!r}")
-    time.sleep(1)
-    process.kill()
-    process.wait()
-    repository.standfast("apply", "lab", "--yes", expect=0)
-    repository.standfast("plan", "lab", expect=0)
-    assert ask(blank).returncode == 0
