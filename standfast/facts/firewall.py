@@ -192,10 +192,13 @@ fi
 if active nftables.service; then
   echo 'nftables.service, which replaces all rules when it starts (`sudo systemctl disable --now nftables`)'
 fi
-case $(iptables -V 2> /dev/null) in *nf_tables*) ;; *) exit 0 ;; esac
-if grep -qs filter /proc/net/ip_tables_names /proc/net/ip6_tables_names &&
-  { iptables-legacy-save -t filter; ip6tables-legacy-save -t filter; } 2> /dev/null |
+case $(iptables -V 2> /dev/null) in
+  *nf_tables*) other=legacy; grep -qs filter /proc/net/ip_tables_names /proc/net/ip6_tables_names || exit 0 ;;
+  *legacy*) other=nft ;;
+  *) exit 0 ;;
+esac
+if { "iptables-$other-save" -t filter; "ip6tables-$other-save" -t filter; } 2> /dev/null |
   grep -qE '^-A |^:(INPUT|FORWARD) DROP'
 then
-  echo 'rules of the old backend, which iptables does not show (`sudo iptables-legacy-save` does)'
+  echo "rules of another backend, which iptables does not show (\`sudo iptables-$other-save\` does)"
 fi"""

@@ -100,7 +100,7 @@ account=${SUDO_USER:-$(id -un)}
 echo "$account"; echo "$connection"
 [ -n "$connection" ] || exit 0
 set -- $connection
-journalctl --quiet --no-pager --output=cat --boot --reverse --lines=1 -t sshd -t sshd-session \
+journalctl --quiet --no-pager --output=cat --boot --since='-2 days' --reverse --lines=1 -t sshd -t sshd-session \
   --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :"""
 
 
