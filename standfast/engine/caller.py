@@ -75,7 +75,7 @@ def _account() -> str:
 
 
 def _revision(loaded: Loaded) -> tuple[str | None, bool | None]:
-    status = _git(loaded, "status", "--porcelain", "--branch=no", "--", ".")
+    status = _git(loaded, "status", "--porcelain", "--", ".")
     revision = _git(loaded, "rev-parse", "HEAD")
     return revision or None, None if status is None or not revision else bool(status)
 

@@ -101,16 +101,15 @@ class _Walk:
                 self._fault(number, f"record {number} was altered")
             elif number < self.number:
                 self._fault(number + 1, f"{_records(number + 1, self.number)} removed")
-        elif self.sums[index] != self.wanted:
-            if known == self.sums[index]:
-                self._fault(number + 1, f"record {number + 1} was altered or inserted")
-            elif self.wanted in self.sums[:index] or number > self.number:
-                self._fault(self.number + 1, f"line {index + 1} was inserted before record {self.number + 1}")
-                return index - 1
-            elif number < self.number:
-                self._fault(number + 1, f"{_records(number + 1, self.number)} removed")
-            else:
-                self._fault(number, f"record {number} was altered")
+        elif self.wanted in self.sums[:index] or number > self.number:
+            self._fault(self.number + 1, f"line {index + 1} was inserted before record {self.number + 1}")
+            return index - 1
+        elif number < self.number:
+            self._fault(number + 1, f"{_records(number + 1, self.number)} removed")
+        elif known == self.sums[index]:
+            self._fault(number + 1, f"record {number + 1} was altered or inserted")
+        else:
+            self._fault(number, f"record {number} was altered")
         record = self.records[index]
         # A line that a power cut has torn holds no sha256; the walk goes on without one.
         self.wanted = str(record.get("previous")) if record else None

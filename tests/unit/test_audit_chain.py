@@ -36,6 +36,7 @@ def test_an_altered_record_is_named(number: int) -> None:
     lines = chain()
     lines[number - 1] = lines[number - 1].replace("ops@laptop", "kim@laptop")
     assert check(lines) == [Fault(number, f"record {number} was altered")]
+    assert check(lines, known(chain(), *range(1, LENGTH + 1))) == check(lines)
 
 
 @pytest.mark.parametrize("number", range(1, LENGTH))
@@ -50,6 +51,7 @@ def test_a_removed_record_is_named(number: int) -> None:
     lines = chain()
     del lines[number - 1]
     assert check(lines) == [Fault(number, f"record {number} was removed")]
+    assert check(lines, known(chain(), *range(1, LENGTH + 1))) == check(lines)
 
 
 def test_several_removed_records_are_named() -> None:
