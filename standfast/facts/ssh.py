@@ -100,7 +100,8 @@ account=${SUDO_USER:-$(id -un)}
 echo "$account"; echo "$connection"
 [ -n "$connection" ] || exit 0
 set -- $connection
-journalctl --quiet --no-pager --output=cat --boot --since='-2 days' --reverse --lines=1 -t sshd -t sshd-session \
+journalctl --quiet --no-pager --output=cat --boot --reverse --lines=1 \
+  --since="-2 days" -t sshd -t sshd-session \
   --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :"""
 
 
@@ -235,7 +236,7 @@ def _effect(lines: list[str]) -> Effect:
 
 def _settings(lines: list[str]) -> Iterator[Setting]:
     """From lines such as ``/etc/ssh/sshd_config:12:Include …``; a ``Match`` ends with its file."""
-    condition = (None, "")
+    condition = ("", "")
     for each in lines:
         file, number, text = each.split(":", 2)
         words = text.split("#", 1)[0].replace("=", " ", 1).split(None, 1)
