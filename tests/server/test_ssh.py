@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -132,3 +133,7 @@ def test_socket_activation(ssh: Subject) -> None:
         assert ways_in(ssh) == "publickey"
     finally:
         ssh.root("systemctl stop ssh.socket; systemctl enable -q --now ssh.service", check=False)
+        for _ in range(50):  # sshd is away for a moment
+            if ssh.ssh("true").returncode == 0:
+                break
+            time.sleep(0.2)
