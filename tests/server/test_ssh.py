@@ -134,7 +134,10 @@ def test_socket_activation(ssh: Subject) -> None:
         ssh.apply()
         assert ways_in(ssh) == "publickey"
     finally:
-        ssh.root("systemctl stop ssh.socket; systemctl enable -q --now ssh.service", check=False)
+        ssh.root(
+            "systemctl stop ssh.socket; systemctl enable -q ssh.service; systemctl restart ssh.service",
+            check=False,
+        )
         for _ in range(50):  # sshd is away for a moment
             if ssh.ssh().returncode == 0:
                 break
