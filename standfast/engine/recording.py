@@ -91,7 +91,7 @@ def record(state: RecordingState, host: Host, declare: Callable[[], None]) -> li
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A fact that a deploy has asked for: by that the thing is declared, whether it is as it should be or not."""
+    """A fact that a deploy has asked for: the thing is declared, whether it is as it should be or not."""
 
     fact: type[FactBase[Any]]
     arguments: Mapping[str, Any]
@@ -102,7 +102,8 @@ def note_questions(host: Host) -> list[Question]:
     asked: list[Question] = []
     get_fact = host.get_fact
 
-    def noting(fact: type[FactBase[Any]], *values: Any, **arguments: Any) -> Any:
+    # It takes and gives whatever the fact does.
+    def noting(fact: type[FactBase[Any]], *values: Any, **arguments: Any) -> Any:  # noqa: ANN401
         asked.append(Question(fact, {**{str(n): value for n, value in enumerate(values)}, **arguments}))
         return get_fact(fact, *values, **arguments)
 

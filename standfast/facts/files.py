@@ -58,9 +58,7 @@ class File(Fact["RemoteFile | None"]):
 
     @override
     def parse(self, answer: Answer) -> RemoteFile | None:
-        if answer.status == 3 and answer.reason.endswith(
-            ("No such file or directory", "Not a directory")
-        ):
+        if answer.status == 3 and answer.reason.endswith(("No such file or directory", "Not a directory")):
             return None
         if answer.status != 0:
             raise CouldNotLook(f"a file could not be read: {answer.reason}. Nothing was changed.")

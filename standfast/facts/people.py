@@ -12,6 +12,7 @@ from typing_extensions import override
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
 
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key that can log in to an account."""
@@ -116,7 +117,8 @@ _LOOK = r"""
 sed 's/^/passwd /' /etc/passwd || exit 1
 sed 's/^/group /' /etc/group || exit 1
 awk -F: '
-  { print "shadow " $1 ":" ($2 == "" ? "none" : $2 ~ /^[!*]/ ? "locked" : "set") ":" $3 }' /etc/shadow || exit 1
+  { kind = $2 == "" ? "none" : $2 ~ /^[!*]/ ? "locked" : "set"
+    print "shadow " $1 ":" kind ":" $3 }' /etc/shadow || exit 1
 while IFS=: read -r user _ _ _ _ home _; do
   for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
     [ -s "$file" ] || continue

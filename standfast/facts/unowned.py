@@ -124,7 +124,7 @@ def _time(seconds: str) -> datetime:
     return datetime.fromtimestamp(int(float(seconds)), UTC)
 
 
-# Defines two commands: `unowned FOLDER…` lists what belongs to no package, `sums` adds checksums to such a list.
+# Two commands: `unowned FOLDER…` lists what belongs to no package, `sums` adds checksums to such a list.
 # A name with a line end or a tab in it is shown with question marks.
 LISTING = r"""
 unowned() {
@@ -170,8 +170,8 @@ printf '%s\n' "$list" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r p
   case $path in
     /etc/ssh/*key*) ;;
     /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* \
-    | /etc/sudoers.d/* | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* | /etc/sysctl* \
-    | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* | /etc/profile.d/* \
+    | /etc/sudoers.d/* | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* \
+    | /etc/sysctl* | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* | /etc/profile.d/* \
     | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
       [ -s "$path" ] && echo "text $(head -c {TEXT_LIMIT} -- "$path" | base64 -w0) $path" ;;
   esac

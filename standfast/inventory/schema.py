@@ -381,7 +381,7 @@ class Accepted(Part):
     """A difference that `standfast drift` shall show and not count."""
 
     what: FindingName = Field(examples=["container:mailhog"])
-    """Name of the finding, as `standfast drift` shows it; `*` and `?` stand for any text and any character."""
+    """Name of the finding, as `standfast drift` shows it; `*` stands for any text, `?` for any character."""
     reason: OneLine = Field(examples=["mail catcher of the design team"])
     """Why it may stay."""
     until: Day | None = Field(default=None, examples=["2027-01-31"])

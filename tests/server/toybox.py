@@ -29,7 +29,9 @@ def full_toybox(repository: Repository, server: Server, images: Path) -> None:
     for name in ("compose.yml", "env.j2"):
         (repository.root / "examples/toybox").mkdir(parents=True, exist_ok=True)
         shutil.copy2(EXAMPLE / name, repository.root / "examples/toybox" / name)
-    shutil.copytree(EXAMPLE / "assertions", repository.root / "examples/toybox/assertions", dirs_exist_ok=True)
+    shutil.copytree(
+        EXAMPLE / "assertions", repository.root / "examples/toybox/assertions", dirs_exist_ok=True
+    )
     inventory = (ROOT / "inventories/lab.yml").read_text()
     repository.write(
         "inventories/lab.yml",

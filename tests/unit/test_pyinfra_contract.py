@@ -72,5 +72,3 @@ def test_operations_are_recorded_to_their_end_and_replayed_as_recorded(tmp_path:
         [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.stdout == "kept\n", done.stderr
-
-

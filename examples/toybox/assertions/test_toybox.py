@@ -9,7 +9,9 @@ def test_database_has_the_tables_of_the_application(host):
 
 
 def test_pages_have_link_previews(host):
-    page = host.check_output("curl -sf -H 'Host: toybox.lab' -H 'X-Forwarded-Proto: https' http://127.0.0.1:8000/")
+    page = host.check_output(
+        "curl -sf -H 'Host: toybox.lab' -H 'X-Forwarded-Proto: https' http://127.0.0.1:8000/"
+    )
     assert 'property="og:site_name"' in page
 
 
