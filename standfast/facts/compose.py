@@ -115,16 +115,16 @@ def compose_function(folder: str, *, env: bool) -> str:
     """
     Shell code that defines the command ``compose`` for an application; questions and changes share it.
 
-    It sees no environment of ours and no file that is not declared.
+    It sees no environment of ours and no file that is not declared; it ends after ``$limit`` seconds.
     """
     name = shlex.quote(folder.rpartition("/")[2])
     quoted = shlex.quote(folder)
     env_file = f"{quoted}/.env" if env else "/dev/null"
-    return (
-        f'compose() {{ env -i PATH="$PATH" HOME=/root LC_ALL=C {HERE} docker compose --ansi never --project-name '
-        f"{name} --project-directory {quoted} --env-file {env_file} --file {quoted}/compose.yml "
-        '"$@"; }'
-    )
+    return f"""project() {{
+  timeout "${{limit:-60}}" env -i PATH="$PATH" HOME=/root LC_ALL=C {HERE} docker compose --ansi never \\
+    --project-name {name} --project-directory {quoted} "$@"
+}}
+compose() {{ project --env-file {env_file} --file {quoted}/compose.yml "$@"; }}"""
 
 
 def bundle(files: Mapping[str, bytes]) -> str:
@@ -152,9 +152,13 @@ mkdir /tmp/new /tmp/work &&
 
 _ON_TOP = "printf '%s' {} > /tmp/on-top.yml; set -- --file /tmp/on-top.yml"
 
+# `up` computes a service's checksum when its `env_file` has become its environment, `config --hash`
+# before; of the resolved file both say the same.
 _REHEARSE = f"""said=$(compose "$@" --dry-run up --no-start --no-build --pull never --remove-orphans 2>&1)
 code=$?
 [ "$code" = 0 ] || docker compose version > /dev/null 2>&1 || exit {NO_COMPOSE}
 printf '%s\\n' "$said" | sed 's/^/said /'
 [ "$code" = 0 ] || exit {NOT_VALID}
-case $said in *Recreate*) compose config --hash '*' | sed 's/^/hash /' ;; esac"""
+case $said in *Recreate*)
+  compose config | project --env-file /dev/null --file - config --hash '*' | sed 's/^/hash /' ;;
+esac"""

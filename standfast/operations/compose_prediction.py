@@ -64,12 +64,18 @@ class Situation:
         return sorted(own, key=lambda each: int(each.labels.get(NUMBER, "0") or 0))
 
     def completes(self, service: str) -> bool:
-        """Whether a service is a job that ends, as another service's dependency says."""
-        return any(
-            dependency.service == service and dependency.condition == COMPLETED
-            for other in self.file.services.values()
-            for dependency in other.dependencies
-        )
+        """Whether a service is a job that ends."""
+        return service in jobs(self.file)
+
+
+def jobs(file: ComposeFile) -> list[str]:
+    """Services that end when they are done, as other services' dependencies say."""
+    return [
+        dependency.service
+        for service in file.services.values()
+        for dependency in service.dependencies
+        if dependency.condition == COMPLETED
+    ]
 
 
 def on_top(situation: Situation) -> str:

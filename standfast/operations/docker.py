@@ -10,7 +10,7 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand
 
-from standfast.errors import Refused
+from standfast.errors import InventoryError, Refused
 from standfast.facts.docker import HERE, Daemon, Daemons, Engine, EngineState, Volumes
 from standfast.facts.files import File
 from standfast.facts.system import OperatingSystem, Release
@@ -21,6 +21,8 @@ from standfast.rendering import Rendered
 
 CONFIGURATION = "/etc/docker/daemon.json"
 SNAP = "/snap/"
+# Where an engine keeps what it holds; with another value it would begin with nothing.
+PLACES = ("data-root", "graph", "storage-driver", "userns-remap")
 
 # What dockerd takes over on SIGHUP; everything else needs a restart. Source: dockerd(8).
 RELOADABLE = frozenset(
@@ -87,11 +89,14 @@ def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
     + content: ``daemon.json``, whole; what is there and not in it goes
 
     Raises:
-        Refused: the engine is part of a swarm, which excludes live-restore; nothing has been changed.
+        InventoryError: the content is not JSON; nothing has been changed.
+        Refused: the engine is part of a swarm, which excludes live-restore; or it would look for its data
+            elsewhere; nothing has been changed.
         CouldNotLook: Docker is installed and does not answer.
     """
+    wanted = _parsed(content)
     engine = host.get_fact(Engine)
-    if engine is not None and engine.swarm and json.loads(content.text).get("live-restore"):
+    if engine is not None and engine.swarm and wanted.get("live-restore"):
         raise Refused(
             "docker: expected an engine of its own, found one in swarm mode, which excludes live-restore. "
             "Leave the swarm (`docker swarm leave`), or have your own templates/docker/daemon.json.j2 "
@@ -100,8 +105,9 @@ def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
     activation = None
     if engine is not None:
         present = host.get_fact(File, path=CONFIGURATION)
-        old = (present.content if present is not None else None) or b"{}"
-        activation = _activation(engine, _keys(old), json.loads(content.text))
+        old = _keys((present.content if present is not None else None) or b"{}")
+        _stay(engine, old, wanted)
+        activation = _activation(engine, old, wanted)
     yield from files.file._inner(
         path=CONFIGURATION,
         content=content,
@@ -155,12 +161,38 @@ def _listed(daemons: list[Daemon]) -> str:
     )
 
 
+def _parsed(content: Rendered) -> dict[str, Any]:
+    place = "templates/docker/daemon.json.j2 (rendered)"
+    try:
+        wanted = json.loads(content.text)
+    except json.JSONDecodeError as error:
+        raise InventoryError(f"{place}:{error.lineno}:{error.colno}: this is not JSON: {error.msg}") from None
+    if not isinstance(wanted, dict):
+        raise InventoryError(f"{place}: expected an object, `{{…}}`")
+    return wanted
+
+
 def _keys(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _stay(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse a configuration under which the engine would no longer see what it holds."""
+    moves = [key for key in PLACES if old.get(key) != new.get(key)]
+    snapshotter = [each.get("features", {}).get("containerd-snapshotter", False) for each in (old, new)]
+    if snapshotter[0] != snapshotter[1]:
+        moves.append("features.containerd-snapshotter")
+    if moves:
+        raise Refused(
+            f"docker: {CONFIGURATION}: {', '.join(moves)} would change, and the engine would not see the "
+            f"containers, images or volumes that it has in {engine.root}. Keep the setting: put your own "
+            "templates/docker/daemon.json.j2 into your repository. Or move the data and the setting by hand "
+            "first. Nothing was changed."
+        )
 
 
 def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> files.Activation:
@@ -172,11 +204,23 @@ def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, A
     keeps = bool(new.get("live-restore")) or engine.live_restore
     what = "containers keep running" if keeps else "containers stop; those with `restart:` come back"
     logs = "; log settings hold for containers made from now on" if _logs(changed) else ""
-    # The reload comes first: it switches live-restore on, so that the restart leaves containers alone.
     return files.Activation(
-        Change("restart", "docker.service", what + logs),
-        "systemctl reload docker.service && sleep 1 && systemctl restart docker.service",
+        Change("restart", "docker.service", what + logs), (_LIVE_RESTORE if keeps else "") + _RESTART
     )
+
+
+# Taken over by a reload; only then does the restart leave containers alone.
+_LIVE_RESTORE = """systemctl reload docker.service || exit
+seconds=0
+until [ "$(docker info --format '{{.LiveRestoreEnabled}}')" = true ]; do
+  [ "$seconds" -lt 20 ] || { echo 'live-restore did not come on; nothing was restarted' >&2; exit 1; }
+  sleep 1; seconds=$((seconds + 1))
+done
+"""
+
+# Debian's unit refuses to start more than three times a minute, and a refused restart leaves it down.
+_RESTART = """systemctl reset-failed docker.service 2> /dev/null
+systemctl restart docker.service"""
 
 
 def _logs(changed: set[str]) -> bool:

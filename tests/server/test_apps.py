@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -73,6 +74,7 @@ services:
     <<: *quick
     restart: unless-stopped
     ports: ["127.0.0.1:8000:80"]
+    env_file: .env
     depends_on: {app: {condition: service_started, restart: true}}
   side:
     image: demo/app:1
@@ -95,6 +97,7 @@ class World:
     repository: Repository
     server: Server
     program: bytes
+    reasons: dict[str, str] = field(default_factory=dict)
     inventory: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(INVENTORY)))
 
     @property
@@ -133,13 +136,11 @@ class World:
         return self.server.run(f"sudo sh -c {shlex.quote(command)}").stdout
 
     def plan(self) -> dict[str, str]:
-        """What the plan says of each service: name and action."""
+        """What the plan says of each service: name and action; `reasons` has why."""
         changes = self.repository.plan("lab", *ONLY)["hosts"][0]["changes"]
-        return {
-            each["target"].removeprefix("demo/"): each["action"]
-            for each in changes
-            if each["subject"] == "apps" and each["target"].startswith("demo/")
-        }
+        services = [each for each in changes if each["target"].startswith("demo/")]
+        self.reasons = {each["target"].removeprefix("demo/"): each["detail"] for each in services}
+        return {each["target"].removeprefix("demo/"): each["action"] for each in services}
 
     def apply(self, expect: int = 0) -> str:
         """Apply; everything that it printed."""
@@ -178,7 +179,6 @@ class World:
         before = self.containers()
         self.apply()
         assert self.happened(before) == planned
-        assert self.repository.targets(*ONLY) == []
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +195,7 @@ def world(base: World, monkeypatch: pytest.MonkeyPatch) -> World:
     base.images()
     base.write()
     base.apply()
+    assert base.repository.targets(*ONLY) == []
     return base
 
 
@@ -217,7 +218,10 @@ def test_nothing_changed(world: World) -> None:
 
 def test_environment_value_changed(world: World) -> None:
     world.write(env="GREETING=bonjour\n")
-    world.check(app="recreate", migrate="start")
+    world.check(app="recreate", web="recreate", side="recreate", migrate="start")
+    assert world.reasons["app"] == world.reasons["web"] == "its configuration changes"
+    assert world.reasons["side"] == "it lives inside web"
+    assert world.reasons["migrate"] == "it runs again at every start"
 
 
 def test_command_changed(world: World) -> None:
@@ -228,6 +232,7 @@ def test_command_changed(world: World) -> None:
 def test_image_changed(world: World) -> None:
     world.image("web", command=["httpd", "-f", "-p", "80", "-h", "/etc"], marker="2")
     world.check(web="recreate", side="recreate", migrate="start")
+    assert re.fullmatch("image [0-9a-f]{12} → [0-9a-f]{12}", world.reasons["web"])
     assert world.run("curl -s http://127.0.0.1:8000/marker") == "2"
 
 
@@ -266,6 +271,17 @@ def test_service_removed_and_added(world: World) -> None:
     side = COMPOSE[COMPOSE.index("  side:") : COMPOSE.index("  tool:")]
     world.write(COMPOSE.replace(side, "  other:\n    image: demo/app:1\n    restart: always\n"))
     world.check(other="create", side="remove", migrate="start")
+
+
+def test_volume_and_replica_added(world: World) -> None:
+    world.host["docker"]["volumes"]["demo_new"] = {}
+    more = COMPOSE.replace("volumes: [demo_data:/data]", "volumes: [demo_data:/data, demo_new:/more]")
+    more = more.replace("  tool:", "  tool:\n    deploy: {replicas: 2}").replace(
+        "profiles: [tools]", "profiles: []"
+    )
+    world.write(more.replace("volumes:\n  demo_data", "volumes:\n  demo_new: {external: true}\n  demo_data"))
+    world.check(db="recreate", tool="create")
+    assert world.run("docker ps --quiet --filter name=demo-tool | wc -l").strip() == "2"
 
 
 def test_mounted_file_changed(world: World) -> None:
@@ -319,6 +335,12 @@ def test_service_that_crashes(world: World) -> None:
     assert "Crashing again and again: app" in world.apply(expect=1)
 
 
+def test_service_that_ends_by_itself(world: World) -> None:
+    world.write(COMPOSE.replace("  tool:", "  tool:\n    command: ['true']").replace("profiles: [tools]", ""))
+    said = world.apply(expect=1)
+    assert "tool ended by itself, without an error. If it is a job" in said
+
+
 def test_service_that_is_unhealthy(world: World) -> None:
     world.run("docker exec demo-db-1 touch /sick; sleep 3")
     assert world.plan() == {"db": "run"}
@@ -336,7 +358,7 @@ def test_health_address_that_does_not_answer(world: World) -> None:
 
 def test_compose_file_that_is_not_yaml(world: World) -> None:
     world.write(COMPOSE + "  broken: [\n")
-    assert "compose.yml:42:1: this is not valid YAML" in refusal(world, code=3)
+    assert "compose.yml:43:1: this is not valid YAML" in refusal(world, code=3)
 
 
 def test_compose_file_that_compose_does_not_accept(world: World) -> None:
