@@ -19,7 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paramiko import AuthenticationException, BadHostKeyException, SSHException, Transport
+from paramiko import (
+    AuthenticationException,
+    BadHostKeyException,
+    ChannelException,
+    SSHException,
+    Transport,
+)
 from pyinfra.api import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.sshuserclient import SSHClient
@@ -184,9 +190,7 @@ class StandfastConnector(SSHConnector):
             errors = channel.makefile_stderr("rb").read().decode(errors="replace")
             return channel.recv_exit_status(), output, errors
         except (SSHException, OSError, EOFError) as error:
-            raise ConnectionLost(
-                f"{self.place}: the connection was lost ({error or 'end of file'})."
-            ) from error
+            raise self._lost(error) from error
 
     @override
     def run_shell_command(
@@ -211,9 +215,7 @@ class StandfastConnector(SSHConnector):
         except TimeoutError:
             raise
         except (SSHException, OSError, EOFError) as error:
-            raise ConnectionLost(
-                f"{self.place}: the connection was lost ({error or 'end of file'})."
-            ) from error
+            raise self._lost(error) from error
         if not status and not self.transport.is_active():
             raise ConnectionLost(f"{self.place}: the connection was lost.")
         if not status and LOCK_LOST in output.stderr_lines:
@@ -224,6 +226,14 @@ class StandfastConnector(SSHConnector):
         if repeatable and self.remembers:
             self.memory[question] = output.stdout_lines
         return status, output
+
+    def _lost(self, error: Exception) -> ConnectionLost:
+        if isinstance(error, ChannelException):
+            return ConnectionLost(
+                f"{self.place}: the server allows too few sessions in one connection. "
+                "Set `MaxSessions` in its sshd_config to 10, the default; standfast needs 2."
+            )
+        return ConnectionLost(f"{self.place}: the connection was lost ({error or 'end of file'}).")
 
     def _journaled(
         self, around: Callable[[str], str], command: StringCommand, arguments: dict[str, Any]

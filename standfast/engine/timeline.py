@@ -87,7 +87,7 @@ def timeline(servers: Servers, logs: dict[str, ServerLog], since: str = "") -> l
             continue
         if (record.get("run"), record.get("host")) not in seen:
             entries.append(record | {"only_here": True})
-    recent = [_told(record) for record in entries if str(record.get("time", "")) >= since]
+    recent = [told(record) for record in entries if str(record.get("time", "")) >= since]
     return sorted(recent, key=lambda record: (str(record.get("time", "")), str(record.get("host"))))
 
 
@@ -95,10 +95,15 @@ def verify(servers: Servers, logs: dict[str, ServerLog]) -> list[Verdict]:
     """Whether every log is whole: chained, complete, and as it was when this machine copied it."""
     lines = controller_log.read(controller_log.path(servers.loaded))
     own = Verdict("this machine", len(lines), 0, [fault.what for fault in chain.check(lines)])
-    return [*(_verify_server(log, lines) for log in logs.values()), own]
+    return [*(verify_server(log, lines) for log in logs.values()), own]
 
 
-def _verify_server(log: ServerLog, own: Sequence[str]) -> Verdict:
+def verify_server(log: ServerLog, own: Sequence[str]) -> Verdict:
+    """
+    Whether a server's log is whole.
+
+    + own: lines of this machine's log, with the copies
+    """
     copies = controller_log.copies(own, log.name, log.machine)
     known = {number: chain.sha256(line) for number, line in copies.items()}
     verdict = Verdict(log.name, len(log.lines), len(known))
@@ -132,7 +137,7 @@ def _server_log(name: str, text: str) -> ServerLog:
     )
 
 
-def _told(record: dict[str, Any]) -> dict[str, Any]:
+def told(record: dict[str, Any]) -> dict[str, Any]:
     """A run that was cut off says how many commands it got through: told as changes, like the others."""
     steps = record.get("steps")
     if not isinstance(steps, list):

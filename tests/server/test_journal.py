@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository
 from tests.server.test_engine import only_this_deploy, remote
+from tests.server.test_lock import SLOW, apply_at_work
 
 SECRET = "s3cr3t-v4lue"
 STEPS = [
@@ -224,3 +226,27 @@ def test_a_disk_that_fills_up_half_way(repository: Repository, spare_server: Ser
         repository.standfast("plan", "lab", expect=0)
     finally:
         remote(spare_server, "umount /var/lib/standfast")
+
+
+def test_a_power_cut_of_the_server(repository: Repository, spare_server: Server) -> None:
+    """Nobody was left to write that the run was cut off: the next apply does."""
+    remote(spare_server, "rm -rf /etc/trial; mkdir /etc/trial")
+    with apply_at_work(repository, spare_server, 30) as first:
+        nspawn.power_cut(spare_server.name)
+        first.kill()
+    nspawn.power_on(spare_server.name)
+    only_this_deploy(repository, spare_server, SLOW.format(seconds=0))
+    told = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=0).stderr
+    assert (
+        "was cut off while: trial: create /etc/trial/slow; not begun: trial: create /etc/trial/two. " in told
+    )
+    assert remote(spare_server, "cat /etc/trial/one /etc/trial/slow /etc/trial/two") == "1\n1\n2\n"
+    records = json.loads(repository.standfast("audit", "lab", "--json", expect=0).stdout)["records"]
+    cut, done = records[-2:]
+    assert (cut["outcome"], cut["changed"], cut["cut_off_in"]) == (
+        "cut off",
+        ["trial: create /etc/trial/one"],
+        ["trial: create /etc/trial/slow"],
+    )
+    assert done["outcome"] == "done"
+    assert "none altered" in repository.standfast("audit", "lab", "--verify", expect=0).stdout
