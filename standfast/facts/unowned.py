@@ -171,8 +171,8 @@ printf '%s\n' "$list" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r p
     /etc/ssh/*key*) ;;
     /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* \
     | /etc/sudoers.d/* | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* \
-    | /etc/sysctl* | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* | /etc/profile.d/* \
-    | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
+    | /etc/sysctl* | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* \
+    | /etc/profile.d/* | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
       [ -s "$path" ] && echo "text $(head -c {TEXT_LIMIT} -- "$path" | base64 -w0) $path" ;;
   esac
 done
