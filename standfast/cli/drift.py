@@ -12,7 +12,7 @@ DIFFERENCES = 2
 
 @click.command()
 @options.selection
-@click.option("--accept-all", is_flag=True, help="Print the YAML that accepts everything found; edits nothing.")
+@click.option("--accept-all", is_flag=True, help="Print YAML that accepts everything found; edit nothing.")
 @click.option("--reason", metavar="TEXT", help="With --accept-all: why it may stay.")
 def drift(
     environment: str,

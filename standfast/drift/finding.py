@@ -10,8 +10,9 @@ from typing import Any, Literal
 Kind = Literal["changed", "missing", "unmanaged", "noted"]
 KINDS: tuple[Kind, ...] = ("changed", "missing", "unmanaged", "noted")
 
+# A value after a telling name, and the password in an address.
 SECRETS = re.compile(
-    r"""(?i)((?:pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:)[^\s@'"]+"""
+    r"""(?i)((?:pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:(?=[^\s/]*@))[^\s@'"]+"""
 )
 QUOTED = 110  # characters of a file or a command line that are shown
 
@@ -76,12 +77,21 @@ def merged(planned: list[Finding], scanned: list[Finding]) -> list[Finding]:
     for name, each in found.items():
         if name in known and each.since is None:
             found[name] = replace(each, since=known[name].since, by=known[name].by)
+    seen: dict[str, Finding] = {}
     for each in scanned:
-        found.setdefault(each.id, each)
-    return sorted(found.values(), key=lambda each: KINDS.index(each.kind))
+        if each.id in found:
+            continue
+        same = seen.get(each.id)
+        seen[each.id] = each if same is None else _together(*sorted((same, each), key=_rank))
+    found |= seen
+    return sorted(found.values(), key=_rank)
+
+
+def _rank(finding: Finding) -> int:
+    return KINDS.index(finding.kind)
 
 
 def _together(first: Finding, second: Finding) -> Finding:
-    """Two planned changes of one thing are one difference."""
+    """Two things that are to be said about one are one difference."""
     why = first.why if second.why in first.why else f"{first.why}; {second.why}"
     return replace(first, why=why, diff="\n".join(diff for diff in (first.diff, second.diff) if diff))

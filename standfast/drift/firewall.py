@@ -28,7 +28,7 @@ def findings(known: Known, found: PacketFilter) -> Iterator[Finding]:
         yield _finding(
             f"nft/{name}",
             f"nft table {name}",
-            "not declared; its rules count beside iptables', which does not show them",
+            "not declared; its rules hold as well, and iptables does not show them",
         )
     for name in found.rivals:
         yield _finding(name, f"{name}.service", "not declared; it loads rules of its own at boot, over ours")

@@ -10,7 +10,7 @@ from standfast.facts.unowned import Unowned
 from standfast.inventory.schema import Host
 
 OURS = "standfast-"
-GRACE = timedelta(minutes=2)  # around a run of dpkg: what is written then is the package's work
+GRACE = timedelta(seconds=3)  # around a run of dpkg: what is written then is the package's work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Known:
     now: datetime | None = None
     arrival: datetime | None = None
     """When standfast first changed something on the server."""
-    package_runs: tuple[datetime, ...] = ()
-    """Minutes in which dpkg was at work."""
+    package_runs: tuple[tuple[datetime, datetime], ...] = ()
+    """Begin and end of the times in which dpkg was at work."""
 
     def at(self, unowned: Unowned) -> Known:
         """The same, with what the server's clock and logs tell."""
@@ -44,7 +44,7 @@ class Known:
 
     def by_hand(self, when: datetime) -> bool:
         """Whether a change is no package's work."""
-        return not any(run - GRACE <= when <= run + GRACE + timedelta(minutes=1) for run in self.package_runs)
+        return not any(begin - GRACE <= when <= end + GRACE for begin, end in self.package_runs)
 
     def lets_in(self, protocol: str, port: int) -> bool:
         """Whether the declared firewall has an opening for a port."""

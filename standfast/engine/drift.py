@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -133,7 +133,10 @@ def _compare(
             except Refused as error:
                 blocked.append(_blocked(subject, error))
         session: Session = host.get_fact(CurrentSession)
-        found, gaps = scan.findings(host, _known(declaration, session, questions))
+        known = _known(declaration, session, questions)
+        if blocked or unread:  # what their deploys would have asked, they asked in the last apply
+            known = replace(known, paths=known.paths | scan.remembered(host))
+        found, gaps = scan.findings(host, known)
         scanned.extend(found)
         unread.extend(gaps)
 

@@ -23,11 +23,13 @@ from standfast.drift.finding import Finding
 from standfast.drift.known import Known
 from standfast.engine import fact_trace
 from standfast.engine.connector import StandfastConnector
+from standfast.engine.servers import connector
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Fact
 from standfast.facts.clock import TimeService
 from standfast.facts.conffiles import ChangedConffiles
 from standfast.facts.docker import Contents, Daemons, Engine, Volumes
+from standfast.facts.files import File
 from standfast.facts.kernel_settings import LiveSettings
 from standfast.facts.mounts import Mounts
 from standfast.facts.package_states import Packages
@@ -36,7 +38,7 @@ from standfast.facts.people import AllPeople
 from standfast.facts.sockets import Listeners
 from standfast.facts.ssh import CurrentSession
 from standfast.facts.unit_troubles import AllUnits
-from standfast.facts.unowned import UnownedFiles
+from standfast.facts.unowned import Unowned, UnownedFiles
 from standfast.facts.volume_contents import Insides
 
 T = TypeVar("T")
@@ -67,6 +69,16 @@ def look(ssh: StandfastConnector) -> None:
 def _question(fact: type[Fact[Any]]) -> str:
     command = fact().command()
     return command if isinstance(command, str) else command.get_raw_value()
+
+
+def remembered(host: Host) -> frozenset[str]:
+    """Files that the last complete apply looked at, of those that are here and belong to no package."""
+    listed = connector(host).listed
+    try:
+        here: Unowned = host.get_fact(UnownedFiles)
+    except CouldNotLook:
+        return frozenset()
+    return frozenset(each.path for each in here.files if File().command(each.path).get_raw_value() in listed)
 
 
 def findings(host: Host, known: Known) -> tuple[list[Finding], list[CouldNotLook]]:

@@ -87,7 +87,7 @@ class AllUnits(Fact[UnitTroubles]):
     @override
     def command(self) -> StringCommand:
         return script(
-            f"systemctl show --no-pager --timestamp=unix --property={','.join(PROPERTIES)} "
+            f"systemctl show --all --no-pager --timestamp=unix --property={','.join(PROPERTIES)} "
             "'*.service' '*.timer' '*.socket' || exit\n"
             "echo; echo stock\n"
             f"systemctl list-unit-files --no-legend --no-pager {' '.join(STOCK)}\n:"

@@ -15,6 +15,7 @@ from standfast.facts.answer import Answer, Fact, script
 
 NOT_DEBIAN = 9
 AS_FOUND = "/var/lib/standfast/as-found"
+GAP = 120  # seconds of silence in dpkg's log after which a new run begins
 TEXT_LIMIT = 4096  # bytes; of longer files only the beginning
 
 Sort = Literal["file", "link", "other"]
@@ -54,8 +55,8 @@ class Unowned:
     files: tuple[UnownedFile, ...]
     apps: tuple[str, ...] = ()
     """Names of the folders in /srv/apps."""
-    package_runs: tuple[datetime, ...] = ()
-    """Minutes in which dpkg installed, upgraded or removed something."""
+    package_runs: tuple[tuple[datetime, datetime], ...] = ()
+    """Begin and end of the times in which dpkg installed, upgraded or removed something."""
     dhcp: bool = False
     """Whether a DHCP client of the old kind may write /etc/resolv.conf at any time."""
 
@@ -97,9 +98,7 @@ class UnownedFiles(Fact[Unowned]):
             arrival=_time(str(arrival)) if arrival > 0 else None,
             files=tuple(_file(each, texts, same) for each in words.get("file", ())),
             apps=tuple(words.get("app", ())),
-            package_runs=tuple(
-                datetime.strptime(each, "%Y-%m-%d %H:%M %z").astimezone(UTC) for each in words.get("dpkg", ())
-            ),
+            package_runs=tuple(_run(each) for each in words.get("dpkg", ())),
             dhcp="dhcp" in words,
         )
 
@@ -118,6 +117,13 @@ def _file(line: str, texts: dict[str, str], same: frozenset[str]) -> UnownedFile
         as_found=path in same,
         text=texts.get(path),
     )
+
+
+def _run(line: str) -> tuple[datetime, datetime]:
+    """For example ``2026-11-22 07:04:12 07:04:31 +0900``."""
+    day, begin, end, zone = line.split()
+    first, last = (datetime.strptime(f"{day} {time} {zone}", "%Y-%m-%d %H:%M:%S %z") for time in (begin, end))
+    return first.astimezone(UTC), last.astimezone(UTC)
 
 
 def _time(seconds: str) -> datetime:
@@ -153,8 +159,14 @@ echo "now $(date +%s)"
 echo "arrival $(stat -c %Y {AS_FOUND} 2> /dev/null || echo 0)"
 for folder in /srv/apps/*/; do [ -d "$folder" ] && basename -- "$folder" | sed 's/^/app /'; done
 for log in $(ls -tr /var/log/dpkg.log* 2> /dev/null | tail -n 2); do zcat -f -- "$log"; done |
-  awk -v zone="$(date +%z)" '
-    $1 ~ /^20/ && $2 ~ /^[0-9]/ {{ print "dpkg " $1 " " substr($2, 1, 5) " " zone }}' | uniq
+  awk -v zone="$(date +%z)" -v gap={GAP} '
+    function flush() {{ if (day) print "dpkg " day " " begin " " end " " zone }}
+    $1 ~ /^20/ && split($2, time, ":") == 3 {{
+      now = time[1] * 3600 + time[2] * 60 + time[3]
+      if ($1 != day || now - last > gap || now < last) {{ flush(); day = $1; begin = $2 }}
+      last = now; end = $2
+    }}
+    END {{ flush() }}'
 for lease in /var/lib/dhcp/*.lease* /var/lib/dhcpcd/*; do [ -e "$lease" ] && echo dhcp; done
 roots=
 for root in /etc /usr/local/bin /usr/local/sbin /usr/local/lib/systemd /usr/local/share/ca-certificates \
