@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -98,7 +99,7 @@ class UnownedFiles(Fact[Unowned]):
             arrival=_time(str(arrival)) if arrival > 0 else None,
             files=tuple(_file(each, texts, same) for each in words.get("file", ())),
             apps=tuple(words.get("app", ())),
-            package_runs=tuple(_run(each) for each in words.get("dpkg", ())),
+            package_runs=tuple(run for each in words.get("dpkg", ()) for run in _runs(each)),
             dhcp="dhcp" in words,
         )
 
@@ -119,11 +120,18 @@ def _file(line: str, texts: dict[str, str], same: frozenset[str]) -> UnownedFile
     )
 
 
-def _run(line: str) -> tuple[datetime, datetime]:
-    """For example ``2026-11-22 07:04:12 07:04:31 +0900``."""
-    day, begin, end, zone = line.split()
-    first, last = (datetime.strptime(f"{day} {time} {zone}", "%Y-%m-%d %H:%M:%S %z") for time in (begin, end))
-    return first.astimezone(UTC), last.astimezone(UTC)
+def _runs(line: str) -> Iterator[tuple[datetime, datetime]]:
+    """
+    For example ``2026-11-22 07:04:12 07:04:31 +0900``.
+
+    dpkg writes local time without its zone: before the first apply the server's was most likely UTC.
+    """
+    day, begin, end, here = line.split()
+    for zone in dict.fromkeys((here, "+0000")):
+        first, last = (
+            datetime.strptime(f"{day} {each} {zone}", "%Y-%m-%d %H:%M:%S %z") for each in (begin, end)
+        )
+        yield first.astimezone(UTC), last.astimezone(UTC)
 
 
 def _time(seconds: str) -> datetime:
@@ -184,7 +192,8 @@ printf '%s\n' "$list" | awk -F '\t' '$1 == "f" {{ print $7 }}' | while read -r p
     /etc/cron* | /var/spool/cron/* | /etc/systemd/* | /usr/local/lib/systemd/* | /run/systemd/* \
     | /etc/sudoers.d/* | /etc/ssh/* | /etc/apt/sources.list* | /etc/apt/preferences* | /etc/apt/apt.conf* \
     | /etc/sysctl* | /etc/modules* | /etc/modprobe.d/* | /etc/ld.so.preload | /etc/ld.so.conf.d/* \
-    | /etc/profile.d/* | /etc/environment* | /etc/rc.local | /etc/hosts | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
+    | /etc/profile.d/* | /etc/environment* | /etc/rc.local | /etc/hosts \
+    | /etc/resolv.conf | /etc/fstab | /etc/docker/*)
       [ -s "$path" ] && echo "text $(head -c {TEXT_LIMIT} -- "$path" | base64 -w0) $path" ;;
   esac
 done
