@@ -22,7 +22,8 @@ from standfast.rendering import Rendered
 CONFIGURATION = "/etc/docker/daemon.json"
 SNAP = "/snap/"
 # Where an engine keeps what it holds; with another value it would begin with nothing.
-PLACES = ("data-root", "graph", "storage-driver", "userns-remap")
+PLACES = ("storage-driver", "userns-remap")
+ROOT = "/var/lib/docker"
 
 # What dockerd takes over on SIGHUP; everything else needs a restart. Source: dockerd(8).
 RELOADABLE = frozenset(
@@ -183,6 +184,9 @@ def _keys(content: bytes) -> dict[str, Any]:
 def _stay(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Refuse a configuration under which the engine would no longer see what it holds."""
     moves = [key for key in PLACES if old.get(key) != new.get(key)]
+    root = str(new.get("data-root", ROOT))
+    if engine.root != root and not engine.root.startswith(f"{root}/"):  # userns-remap adds a folder
+        moves.append("data-root")
     snapshotter = [each.get("features", {}).get("containerd-snapshotter", False) for each in (old, new)]
     if snapshotter[0] != snapshotter[1]:
         moves.append("features.containerd-snapshotter")
