@@ -245,7 +245,7 @@ class User(Part):
     sudo: bool = Field(default=False, examples=[True])
     """Whether the account may become root without a password."""
     groups: list[GroupName] = Field(default=[], examples=[["adm"]])
-    """Further groups, which must exist on the server. Membership in `docker` equals root."""
+    """Further groups; a missing one is created. Nobody is taken out of a group. `docker` equals root."""
     shell: ServerPath = Field(default="/bin/bash", examples=["/bin/bash"])
     """Login shell."""
 

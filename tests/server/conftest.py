@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 
 STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
+
+# In a shell's background job SIGINT is ignored, and all programs that tests start would inherit that.
+with suppress(ValueError):  # not in the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A lab of their own for tests, and for each process that runs them side by side: nobody's servers are touched.
 os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
