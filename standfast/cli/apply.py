@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Never
 
 import click
 
 from standfast.cli import options
 from standfast.errors import UsageError
+
+if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
+    from standfast.engine.apply import Outcome
+    from standfast.verification.run import Verification
 
 INTERRUPTED = 130
 
@@ -45,15 +50,8 @@ def apply(
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
-    from standfast.cli.presentation import (
-        print_errors,
-        print_json,
-        print_outcome,
-        print_plan,
-        print_verification,
-        progress_line,
-    )
-    from standfast.cli.run import exit_with, open_servers
+    from standfast.cli.presentation import print_plan, progress_line
+    from standfast.cli.run import open_servers
     from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
     from standfast.engine.caller import caller
@@ -95,6 +93,14 @@ def apply(
             waiting.step(f"verifying {', '.join(changed)}")
             verification = verify(servers.loaded, changed)
             holds.unverified = {check.server for check in verification.failed()}
+    _finish(outcome, verification, as_json=as_json)
+
+
+def _finish(outcome: Outcome, verification: Verification | None, *, as_json: bool) -> Never:
+    """Print what was done and what the assertions found; end with the exit code."""
+    from standfast.cli.presentation import print_errors, print_json, print_outcome, print_verification
+    from standfast.cli.run import exit_with
+
     if as_json:
         print_json(outcome.as_json() | {"verification": verification and verification.as_json()})
     else:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Never
 
 import click
 
@@ -66,6 +67,6 @@ def _check_subjects(only: Collection[str]) -> None:
             raise UsageError(f"--only {name}: there is no such subject; {hint}")
 
 
-def exit_with(errors: Mapping[str, Exception], *, otherwise: int) -> None:
+def exit_with(errors: Mapping[str, Exception], *, otherwise: int) -> Never:
     """End the command with the exit code for `errors`, or `otherwise` when there are none."""
     raise click.exceptions.Exit(exit_code(list(errors.values())) if errors else otherwise)
