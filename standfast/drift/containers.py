@@ -12,6 +12,7 @@ from standfast.facts.docker import Container, Daemon, EngineState, Held, Volume
 from standfast.facts.volume_contents import Contents, InsideDocker
 
 STOCK_FLAGS = re.compile(r"(-H|--host)[= ]fd://|--containerd[= ]\S+")
+DATA_ROOT = re.compile(r"--data-root[= ](?P<folder>\S+)")
 LOOPBACK = ("127.", "::1", "[::1]")
 
 
@@ -62,7 +63,8 @@ def daemons(known: Known, found: list[Daemon], engine: EngineState | None) -> It
     own = next((each for each in found if "fd://" in each.command), found[0] if found else None)
     for each in found:
         if each is not own:
-            place = each.sockets[0] if each.sockets else each.program
+            root = DATA_ROOT.search(each.command)
+            place = root["folder"] if root else each.sockets[0] if each.sockets else each.program
             said = f"a second Docker daemon, with data of its own: {quoted(each.command)}"
             yield Finding(f"daemon:{place}", "docker", "unmanaged", f"dockerd, pid {each.pid}", said)
     if own is not None:

@@ -42,7 +42,7 @@ def findings(found: FileSystems) -> Iterator[Finding]:
             said = "after an error the kernel allows no more writing" if broken else "nothing can be written"
             yield _finding(f"mount:{target}", target, f"read-only: {said}")
         elif target not in declared and target != "/" and not _below(target, (*KERNELS, *SYSTEM, *DOCKER)):
-            said = f"not in /etc/fstab: {mount.source} ({mount.type}); gone after a reboot"
+            said = f"not in /etc/fstab, gone after a reboot: {mount.source} ({mount.type})"
             yield _finding(f"mount:{target}", target, said, unmanaged=True)
     for target, line in declared.items():
         if target.startswith("/") and target not in mounts and not _optional(line.options, line.type):

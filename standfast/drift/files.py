@@ -47,6 +47,7 @@ PLACES = (
     _place(r"/etc/sudoers", "base", "says who may become root"),
     _place(r"/etc/ssh/sshd_config\.d/", "ssh", "sshd reads it"),
     _place(r"/etc/ssh/ssh_host_", "ssh", "the server's identity", strict=False, quote=False),
+    _place(r"/etc/ssh/sshd", "ssh", "sshd reads it"),
     _place(r"/etc/ssh/", "ssh", "SSH reads it"),
     _place(r"/etc/apt/sources\.list", "base", "packages come from there", strict=False),
     _place(
@@ -142,19 +143,12 @@ def departures(known: Known, found: list[Departure]) -> Iterator[Finding]:
         if each.path in known.paths:
             continue
         place = next(place for place in (*PLACES, ELSEWHERE) if place.pattern.match(each.path))
-        owner = f" of the package {each.package}" if each.package else " of a package"
-        said = (
-            f"the file{owner} was changed by hand" if each.state == "changed" else f"the file{owner} is gone"
-        )
-        meaning = _meaning(place, each.path)
+        came = f"; it came with the package {each.package}" if each.package else ""
+        said = f"{'changed by hand' if each.state == 'changed' else 'gone'}{came}"
+        if place.pattern is not PLACES[-1].pattern:
+            said = f"{said}; {_meaning(place, each.path)}"
         yield Finding(
-            f"file:{each.path}",
-            place.subject,
-            "changed",
-            each.path,
-            f"{meaning}; {said}",
-            each.modified,
-            each.owner,
+            f"file:{each.path}", place.subject, "changed", each.path, said, each.modified, each.owner
         )
 
 

@@ -12,7 +12,7 @@ KINDS: tuple[Kind, ...] = ("changed", "missing", "unmanaged", "noted")
 
 # A value after a telling name, and the password in an address.
 SECRETS = re.compile(
-    r"""(?i)((?:pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:(?=[^\s/]*@))[^\s@'"]+"""
+    r"""(?i)((?:(?<!no)pass(?:word|wd)?|secret|token|api_?key)\w*["']?\s*[=:]\s*|//[^\s/:@]*:(?=[^\s/]*@))[^\s@'"]+"""
 )
 QUOTED = 110  # characters of a file or a command line that are shown
 

@@ -57,8 +57,9 @@ def _loopback(address: str) -> bool:
 def _declared(known: Known, each: Listener) -> bool:
     if each.process == DOCKER_PROXY:  # the container is a finding when it is not declared
         return True
-    if each.unit.startswith("ssh") and each.process in {"sshd", "systemd"}:
-        return each.port in _ssh_ports(known)
+    by_socket = each.pid == 1  # systemd itself listens, for ssh.socket
+    if by_socket or (each.unit.startswith("ssh") and each.process == "sshd"):
+        return each.protocol == "tcp" and each.port in _ssh_ports(known)
     if each.unit == "caddy.service" and known.host.caddy is not None:
         return True
     if each.unit in CLIENTS:

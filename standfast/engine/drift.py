@@ -119,38 +119,16 @@ def _compare(
     ssh = connector(host)
     ssh.fetch_together()
     scan.look(ssh)
-    blocked: list[Finding] = []
-    unread: list[CouldNotLook] = []
-    scanned: list[Finding] = []
-    questions = note_questions(host)
-
-    def look() -> None:
-        for subject in host.loop(_subjects(only)):
-            try:
-                import_module(f"deploys.{subject}").deploy()
-            except CouldNotLook as error:
-                unread.append(error)
-            except Refused as error:
-                blocked.append(_blocked(subject, error))
-        session: Session = host.get_fact(CurrentSession)
-        known = _known(declaration, session, questions)
-        if blocked or unread:  # what their deploys would have asked, they asked in the last apply
-            known = replace(known, paths=known.paths | scan.remembered(host))
-        found, gaps = scan.findings(host, known)
-        scanned.extend(found)
-        unread.extend(gaps)
-
-    planned = [finding for each in record(servers.state, host, look) for finding in _planned(each)]
-    wanted = [each for each in scanned if not only or each.subject in only]
-    today = datetime.now(ZoneInfo(declaration.host.timezone)).date()
-    result.verdicts, result.remarks = judged(
-        merged([*planned, *blocked], wanted),
-        declaration.host.accept,
-        today,
-        f"hosts.{declaration.name}.accept",
+    declared = compare_declared(servers, host, declaration)
+    scanned, unread = scan.findings(host, declared.known)
+    unread += [error for subject, error in declared.unread.items() if not only or subject in only]
+    planned, nobodys = (
+        [each for each in found if not only or each.subject in only] for found in (declared.findings, scanned)
     )
-    if only:
-        result.remarks = []  # what was not looked for cannot match
+    today = datetime.now(ZoneInfo(declaration.host.timezone)).date()
+    place = f"hosts.{declaration.name}.accept"
+    result.verdicts, remarks = judged(merged(planned, nobodys), declaration.host.accept, today, place)
+    result.remarks = [] if only else remarks  # what was not looked for cannot match
     if unread:
         reasons = dict.fromkeys(str(error) for error in unread)
         servers.failures[host.name] = CouldNotLook(
@@ -158,8 +136,37 @@ def _compare(
         )
 
 
-def _subjects(only: Collection[str]) -> list[str]:
-    return [name for name in deploys.subjects() if not only or name in only]
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What came of holding a server against its deploys."""
+
+    known: Known
+    findings: list[Finding]
+    """What apply would repair, and what it would refuse."""
+    unread: dict[str, CouldNotLook]
+    """Why a subject could not be compared."""
+
+
+def compare_declared(servers: Servers, host: Host, declaration: Declaration) -> Declared:
+    """Hold a server against its deploys, each on its own: one that refuses does not hide the others."""
+    refused: list[Finding] = []
+    unread: dict[str, CouldNotLook] = {}
+    questions = note_questions(host)
+
+    def declare() -> None:
+        for subject in host.loop(deploys.subjects()):
+            try:
+                import_module(f"deploys.{subject}").deploy()
+            except CouldNotLook as error:
+                unread[subject] = error
+            except Refused as error:
+                refused.append(_refused(subject, error))
+
+    planned = [finding for each in record(servers.state, host, declare) for finding in _planned(each)]
+    known = _known(declaration, host.get_fact(CurrentSession), questions)
+    if refused or unread:  # what their deploys would have asked, they asked in the last apply
+        known = replace(known, paths=known.paths | scan.remembered(host))
+    return Declared(known, [*planned, *refused], unread)
 
 
 def _known(declaration: Declaration, session: Session, questions: list[Question]) -> Known:
@@ -183,7 +190,7 @@ def _paths(question: Question) -> Iterator[str]:
             yield value
 
 
-def _blocked(subject: str, error: Refused) -> Finding:
+def _refused(subject: str, error: Refused) -> Finding:
     first = next(iter(str(error).splitlines()), "")
     return Finding(f"refused:{subject}", subject, "changed", subject, f"apply would refuse: {first}")
 

@@ -40,12 +40,23 @@ class Injected:
     kind: str = "unmanaged"
 
 
-def managed(title: str, do: str, id: str, *words: str, round: int, kind: str = "changed", also: tuple[str, ...] = ()) -> Injected:
+def managed(
+    title: str, do: str, id: str, *words: str, round: int, kind: str = "changed", also: tuple[str, ...] = ()
+) -> Injected:
     """A drift of something declared: apply repairs it."""
     return Injected(title, do, APPLY, id, words, round, also, kind)
 
 
-def file(title: str, path: str, text: str, *words: str, round: int = 1, mode: str = "644", id: str = "", after: str = "") -> Injected:
+def file(
+    title: str,
+    path: str,
+    text: str,
+    *words: str,
+    round: int = 1,
+    mode: str = "644",
+    id: str = "",
+    after: str = "",
+) -> Injected:
     """A file that somebody put there."""
     do = f"mkdir -p $(dirname {path}); printf '%s\\n' '{text}' > {path}; chmod {mode} {path}; {after}"
     undo = f"rm -f {path}; {after}"
@@ -56,7 +67,9 @@ def edited(title: str, path: str, *words: str, line: str = "# by hand", round: i
     """A line that somebody added to a file of the system's."""
     kept = f"/var/tmp/kept-{path.replace('/', '-')}"  # noqa: S108 - on the server, and nobody else is there
     do = f"cp -a {path} {kept}; printf '%s\\n' '{line}' >> {path}"
-    return Injected(title, do, f"cp -a {kept} {path}; rm {kept}", f"file:{path}", words, round, kind="changed")
+    return Injected(
+        title, do, f"cp -a {kept} {path}; rm {kept}", f"file:{path}", words, round, kind="changed"
+    )
 
 
 def rule(title: str, family: str, table: str, spec: str, *words: str, round: int = 2) -> Injected:
@@ -160,13 +173,13 @@ FILES = (
     edited("/etc/nsswitch.conf edited", "/etc/nsswitch.conf", "accounts and names", "changed by hand"),
     edited("PAM edited", "/etc/pam.d/common-auth", "who may log in", "changed by hand"),
     edited("the network's configuration edited", "/etc/systemd/network/10-host0.network", "network", "changed by hand"),
-    edited("a package's configuration file edited", "/etc/logrotate.conf", "of the package logrotate", "changed by hand"),
+    edited("a package's configuration file edited", "/etc/logrotate.conf", "came with the package logrotate", "changed by hand"),
     Injected(
         "a package's configuration file removed",
         "mv /etc/cron.daily/dpkg /var/tmp/",
         "mv /var/tmp/dpkg /etc/cron.daily/",
         "file:/etc/cron.daily/dpkg",
-        ("every day", "is gone"),
+        ("every day", "gone"),
         1,
         kind="changed",
     ),
@@ -288,7 +301,7 @@ PACKAGES = (
         "apt-get -qq purge -y tree > /dev/null 2>&1",
         "package:tree",
         ("installed by hand",),
-        2,
+        4,
         kind="noted",
     ),
     Injected(
@@ -489,13 +502,13 @@ DOCKER = (
     ),
     Injected(
         "a second Docker daemon",
-        "mkdir -p /var/lib/docker/second /run/docker2; setsid dockerd --data-root /var/lib/docker/second --exec-root /run/docker2 "
+        "mkdir -p /var/lib/docker/second /run/docker2; setsid unshare --net dockerd --data-root /var/lib/docker/second --exec-root /run/docker2 "
         "--pidfile /run/docker2.pid -H unix:///run/docker2/docker.sock --iptables=false --ip6tables=false --bridge=none "
         "--config-file /dev/null > /var/tmp/docker2.log 2>&1 < /dev/null & "
         "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -S /run/docker2/docker.sock ] && break; sleep 0.3; done",
         "kill $(cat /run/docker2.pid); while [ -e /run/docker2.pid ]; do sleep 0.2; done; "
         "rm -rf /run/docker2* /var/lib/docker/second",
-        "daemon:/run/docker2/docker.sock",
+        "daemon:/var/lib/docker/second",
         ("a second Docker daemon", "/var/lib/docker/second"),
         3,
         also=("refused:docker",),

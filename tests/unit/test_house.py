@@ -24,6 +24,10 @@ FORBIDDEN = {
         *("click", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "lab", "verification")),
     ),
+    "standfast/drift": (
+        *("click", "pyinfra", "gevent", "deploys"),
+        *(f"standfast.{room}" for room in ("cli", "engine", "operations", "lab", "verification")),
+    ),
     "deploys": ("click", *(f"standfast.{room}" for room in ("cli", "engine", "lab", "verification"))),
     "standfast/engine": ("click", "standfast.cli", "standfast.lab"),
     "standfast/lab": (
