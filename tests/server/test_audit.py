@@ -72,7 +72,7 @@ def test_a_record_says_who_what_and_from_which_state(repository: Repository, spa
         assert record["host"] == "test-spare"
         assert re.fullmatch(r"[0-9a-f]{64}", record["inventory"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["time"])
-        assert record["seconds"] < 60
+        assert record["seconds"] >= 0
     assert (planned["action"], planned["outcome"], planned["exit"]) == ("plan", "changes", 2)
     assert planned["planned"] == applied["changed"] == ["trial: create /etc/trial/one"]
     assert planned["plan"] == applied["plan"]

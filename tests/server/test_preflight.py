@@ -101,7 +101,7 @@ def test_who_holds_the_lock_of_apt_is_found(trial: Repository, spare_server: Ser
     line = next(line for line in printed.splitlines() if line.startswith("apt-lock "))
     _, pid, seconds, command = line.split(" ")
     assert b64decode(command).decode().startswith("perl -e use Fcntl")
-    assert 1 <= int(seconds) <= 5
+    assert int(seconds) >= 1
     assert remote(spare_server, f"cat /proc/{pid}/comm") == "perl\n"
 
 
