@@ -20,10 +20,10 @@ def deploy() -> None:
         declaration.name, applications, volumes=wanted.docker.volumes, allow=wanted.firewall.allow
     )
     for app in host.loop(applications):
+        compose.images(app)  # first, so that an archive or a registry that fails leaves all as it was
         files.directory(app.folder, mode="750")
         for file in host.loop(app.files):
             files.file(f"{app.folder}/{file.name}", file.content, mode=file.mode)
-        compose.images(app)
         compose.up(app)
 
 

@@ -25,6 +25,7 @@ Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove
 
 COMPLETED = "service_completed_successfully"
 PAUSED = "it is paused"
+MISSING = "is missing on the server"
 # A label makes Compose make a container anew, as the new image will.
 SEED = {"labels": {"standfast.rehearsal": "1"}}
 
@@ -37,6 +38,8 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     """Why, in words that a person knows."""
+    forced: bool = False
+    """Whether Compose must be told to make it anew, because it cannot be known what it would do."""
     file: str = ""
     """The mounted file that has changed, when that is the reason."""
 
@@ -142,7 +145,8 @@ def _verdict(
     words = frozenset[str]().union(*events.values())
     containers = situation.of(service.name)
     if "Recreate" in words:
-        return Verdict(service.name, "recreate", _why(situation, service, rehearsal))
+        why = _why(situation, service, rehearsal)
+        return Verdict(service.name, "recreate", why, forced=MISSING in why)
     if "Removing" in words:
         left = sum("Removing" not in each for each in events.values())
         return Verdict(service.name, "remove", f"{len(containers)} → {left} containers")
@@ -172,12 +176,12 @@ def _why(situation: Situation, service: Service, rehearsal: Rehearsal) -> str:
 def _new_image(situation: Situation, service: Service, container: Container) -> str:
     """How the image of a container changes; empty when it does not."""
     old = container.labels.get(CONFIG_IMAGE) or container.image
-    image = situation.coming.get(full_name(service.image)) or by_name(situation.present, service.image)
-    if image is None:
-        return f"image {service.image} is pulled again"
+    present = by_name(situation.present, service.image)
+    image = situation.coming.get(full_name(service.image)) or present
     known = next((each for each in situation.present if each.id == old), None)
-    same = image.same(known) if known is not None else old in {image.id, image.digest}
-    return "" if same else f"image {shown(old)} → {image.short}"
+    if image is not None and not (image.same(known) if known else old in {image.id, image.digest}):
+        return f"image {shown(old)} → {image.short}"
+    return f"image {service.image} {MISSING}" if present is None else ""
 
 
 def _left_data(service: Service, container: Container) -> str:

@@ -39,15 +39,18 @@ def up_script(app: Application, verdicts: Sequence[Verdict]) -> str:
         lines.append(f"said=$(compose unpause {shlex.join(paused)} 2>&1) || failed")
     if changed:
         lines.append(f"said=$(compose restart --no-deps {shlex.join(changed)} 2>&1) || failed")
+    if any(each.forced for each in verdicts):
+        anew = shlex.join(each.service for each in verdicts if each.outcome == "recreate")
+        lines.append(f"said=$(compose {_UP} --no-deps --force-recreate {anew} 2>&1) || failed")
     if any(each.outcome not in {"unchanged", "wait"} for each in verdicts):
-        lines.append(_UP)
+        lines.append(f"said=$(compose {_UP} --remove-orphans 2>&1) || failed")
     lines.append(_WAIT)
     if app.health is not None:
         lines.append(_HEALTH.format(url=shlex.quote(app.health)))
     return "\n".join(lines)
 
 
-_UP = "said=$(compose up --detach --remove-orphans --no-build --pull never 2>&1) || failed"
+_UP = "up --detach --no-build --pull never"
 
 # `states` prints id, service and status of each container; `well` judges: 0 well, 1 not yet, 2 never.
 _STATES = """states() {
