@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from standfast.drift.finding import Finding, Kind, quoted
 from standfast.drift.known import OURS, Known
@@ -126,15 +125,18 @@ def findings(known: Known, unowned: Unowned) -> Iterator[Finding]:
     for file in unowned.files:
         if file.path == "/etc/hosts" and file.path not in known.paths:
             yield from _hosts(known, file)
+    yield from _set_uid(known, unowned)
     for app in unowned.apps:
         if app not in known.host.apps:
-            yield Finding(
-                f"app:{app}",
-                "apps",
-                "unmanaged",
-                f"/srv/apps/{app}/",
-                "folder of an application that is not declared",
-            )
+            said = "not declared; the folder of an application"
+            yield Finding(f"app:{app}", "apps", "unmanaged", f"/srv/apps/{app}/", said)
+
+
+def _set_uid(known: Known, unowned: Unowned) -> Iterator[Finding]:
+    for each in unowned.set_uid:
+        if known.by_hand(each.changed):
+            said = f"not declared; whoever starts it has the rights of {each.owner} ({each.mode})"
+            yield Finding(f"suid:{each.path}", "base", "unmanaged", each.path, said, each.changed, each.owner)
 
 
 def departures(known: Known, found: list[Departure]) -> Iterator[Finding]:
@@ -269,8 +271,3 @@ def _hosts(known: Known, file: UnownedFile) -> Iterator[Finding]:
             file.modified,
             file.owner,
         )
-
-
-def known_times(unowned: Unowned) -> dict[str, tuple[datetime, str]]:
-    """When each file was last written, and whose it is, for findings of the plan."""
-    return {file.path: (file.modified, file.owner) for file in unowned.files}

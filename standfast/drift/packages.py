@@ -8,7 +8,6 @@ from standfast.drift.finding import Finding
 from standfast.drift.known import Known
 from standfast.facts.package_states import PackageStates
 
-
 # The engine counts as declared by its packages, whichever of them brought it.
 DOCKERS = ("docker.io", "docker-cli", "docker-compose", "docker-compose-v2", "docker-buildx", "containerd")
 DOCKERS_OWN = ("docker-ce", "docker-ce-cli", "docker-compose-plugin", "docker-buildx-plugin", "containerd.io")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from standfast.drift.finding import Finding, quoted
 from standfast.drift.known import Known

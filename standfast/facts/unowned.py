@@ -46,6 +46,16 @@ class UnownedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SetUid:
+    """A program that runs with its owner's or its group's rights, whoever starts it."""
+
+    path: str
+    owner: str
+    mode: str
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Unowned:
     """What no package brought, below /etc, /usr/local and where cron, at and systemd look."""
 
@@ -58,6 +68,8 @@ class Unowned:
     """Names of the folders in /srv/apps."""
     package_runs: tuple[tuple[datetime, datetime], ...] = ()
     """Begin and end of the times in which dpkg installed, upgraded or removed something."""
+    set_uid: tuple[SetUid, ...] = ()
+    """Programs with others' rights that were not there when standfast first came."""
     dhcp: bool = False
     """Whether a DHCP client of the old kind may write /etc/resolv.conf at any time."""
 
@@ -100,6 +112,7 @@ class UnownedFiles(Fact[Unowned]):
             files=tuple(_file(each, texts, same) for each in words.get("file", ())),
             apps=tuple(words.get("app", ())),
             package_runs=tuple(run for each in words.get("dpkg", ()) for run in _runs(each)),
+            set_uid=tuple(_set_uid(each) for each in words.get("setuid", ())),
             dhcp="dhcp" in words,
         )
 
@@ -120,6 +133,11 @@ def _file(line: str, texts: dict[str, str], same: frozenset[str]) -> UnownedFile
     )
 
 
+def _set_uid(line: str) -> SetUid:
+    changed, mode, owner, path = line.split("\t")
+    return SetUid(path, owner, mode, _time(changed))
+
+
 def _runs(line: str) -> Iterator[tuple[datetime, datetime]]:
     """
     For example ``2026-11-22 07:04:12 07:04:31 +0900``.
@@ -138,7 +156,8 @@ def _time(seconds: str) -> datetime:
     return datetime.fromtimestamp(int(float(seconds)), UTC)
 
 
-# Two commands: `unowned FOLDER…` lists what belongs to no package, `sums` adds checksums to such a list.
+# Three commands: `unowned FOLDER…` lists what belongs to no package, `sums` adds checksums to such a list,
+# `set_uid FORMAT` lists programs that run with others' rights, in the places where somebody would put one.
 # A name with a line end or a tab in it is shown with question marks.
 LISTING = r"""
 unowned() {
@@ -152,6 +171,12 @@ unowned() {
     !border && $0 == "==" { border = 1; next }
     !border { known[$0] = 1; next }
     NF == 8 && !($7 in known)'
+}
+set_uid() {
+  for folder in /usr/bin /usr/sbin /usr/lib /usr/libexec /usr/local /opt /srv /tmp /var/tmp /dev/shm /root; do
+    [ ! -d "$folder" ] || [ -L "$folder" ] ||
+      timeout 2 find "$folder" -xdev -maxdepth 6 -type f -perm /6000 -printf "$1"
+  done
 }
 sums() {
   awk -F '\t' '
@@ -182,6 +207,12 @@ for root in /etc /usr/local/bin /usr/local/sbin /usr/local/lib/systemd /usr/loca
   [ -d "$root" ] && roots="$roots $root"
 done
 list=$(unowned $roots) || exit 1
+if grep -qs '^set-uid  ' {AS_FOUND}; then
+  set_uid '%C@\t%m\t%u\t%p\n' | while IFS="$(printf '\t')" read -r changed mode owner path; do
+    grep -qxF "set-uid  $path" {AS_FOUND} ||
+      printf 'setuid %s\t%s\t%s\t%s\n' "$changed" "$mode" "$owner" "$path"
+  done
+fi
 if [ -r {AS_FOUND} ]; then
   printf '%s\n' "$list" | sums | sort | comm -12 - {AS_FOUND} | sed 's/^[^ ]*  /same /'
 fi

@@ -58,7 +58,8 @@ def as_found() -> Generator[StringCommand, None, None]:
     """
     Make sure that the server remembers what it came with, for ``standfast drift``.
 
-    Checksums of the files in /etc that no package brought; written once, before anything else is changed.
+    Checksums of the files in /etc that no package brought, and the programs that run with others' rights;
+    written once, before anything else is changed.
     To have it written anew, remove the file: everything that is there then counts as found.
     """
     if host.get_fact(AsFound):
@@ -122,7 +123,7 @@ systemctl try-restart cron.service"""
 _AS_FOUND = """set -e; trap '' HUP PIPE; umask 077; export LC_ALL=C
 mkdir -p -m 700 "${file%/*}"
 new=$(mktemp -- "$file.XXXXXX"); trap 'rm -f -- "$new"' EXIT
-unowned /etc | sums | sort > "$new"
+{ unowned /etc | sums; set_uid 'set-uid  %p\\n'; } | sort > "$new"
 [ -s "$new" ]
 sync -- "$new"; mv -f -T -- "$new" "$file"
 """

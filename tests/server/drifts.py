@@ -147,7 +147,7 @@ FILES = (
     file("a rule for sudo", "/etc/sudoers.d/eve", "eve ALL=(ALL) NOPASSWD: ALL", "become root", "eve ALL", mode="440"),
     edited("/etc/sudoers edited", "/etc/sudoers", "become root", "changed by hand"),
     file("a further file for sshd", "/etc/ssh/sshd_config.d/99-tmp.conf", "PermitRootLogin yes", "sshd", "PermitRootLogin yes"),
-    edited("sshd's main file edited", "/etc/ssh/sshd_config", "SSH", "changed by hand", line="MaxStartups 3"),
+    edited("sshd's main file edited", "/etc/ssh/sshd_config", "sshd", "changed by hand", line="MaxStartups 3"),
     file("a package source", "/etc/apt/sources.list.d/other.list", "deb http://203.0.113.9/debian trixie main", "packages come from there", "203.0.113.9"),
     edited("/etc/apt/sources.list edited", "/etc/apt/sources.list", "packages come from there", "changed by hand"),
     file("a key for packages", "/etc/apt/keyrings/other.asc", "key", "trusted"),
@@ -202,6 +202,22 @@ FILES = (
 )  # fmt: skip
 
 PEOPLE = (
+    Injected(
+        "a program that runs as root whoever starts it",
+        "cp /usr/bin/dash /var/tmp/sh; chmod 4755 /var/tmp/sh",
+        "rm /var/tmp/sh",
+        "suid:/var/tmp/sh",
+        ("the rights of root (4755)",),
+        1,
+    ),
+    Injected(
+        "a program of a package that got the rights of root",
+        "chmod u+s /usr/bin/find",
+        "chmod u-s /usr/bin/find",
+        "suid:/usr/bin/find",
+        ("the rights of root (4755)",),
+        1,
+    ),
     Injected(
         "an account",
         "useradd --create-home --shell /bin/bash eve; install -d -m 700 -o eve ~eve/.ssh; "
