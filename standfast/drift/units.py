@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from standfast.drift.finding import Finding
@@ -9,10 +10,15 @@ from standfast.drift.known import OURS
 from standfast.facts.clock import Clock
 from standfast.facts.unit_troubles import UnitTroubles
 
+# It only says that the network came late at boot; that it is here now, we know: we have come by it.
+LATE = re.compile(r".*-wait-online\.service")
+
 
 def findings(found: UnitTroubles) -> Iterator[Finding]:
     """Units that are not as systemd itself was told that they should be."""
     for unit in found.units:
+        if LATE.fullmatch(unit.name):
+            continue
         if unit.failed:
             said = f"failed ({unit.result})" if unit.active == "failed" else "crashes again and again"
             yield Finding(f"unit:{unit.name}", "base", "changed", unit.name, said, unit.since)
