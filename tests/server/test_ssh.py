@@ -30,7 +30,8 @@ def ssh(shared: Subject) -> Iterator[Subject]:
     shared.declare(ssh_server={})
     shared.apply()
     yield shared
-    shared.root("rm -f /etc/ssh/sshd_config.d/*-hand.conf")
+    # The last test moves sshd under a socket and back; for a while afterwards nobody gets in.
+    shared.root("rm -f /etc/ssh/sshd_config.d/*-hand.conf", check=False)
 
 
 def ways_in(ssh: Subject) -> str:
