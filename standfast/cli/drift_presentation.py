@@ -67,7 +67,7 @@ def _print_host(host: HostDrift) -> None:
 
 def _print_finding(finding: Finding, zone: ZoneInfo) -> None:
     kind = click.style(f"{finding.kind:<10}", fg=COLOURS[finding.kind])
-    click.echo(f"  {kind} {finding.what:<{WHAT_WIDTH}} {finding.why}{_when(finding, zone)}")
+    click.echo(f"  {kind} {_harmless(f'{finding.what:<{WHAT_WIDTH}} {finding.why}')}{_when(finding, zone)}")
     lines = finding.diff.splitlines()
     for line in lines[:DIFF_LINES]:
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
@@ -81,7 +81,7 @@ def _print_accepted(verdict: Verdict) -> None:
         return
     until = f", until {verdict.accepted.until}" if verdict.accepted.until else ""
     text = f"  {'accepted':<10} {verdict.finding.what:<{WHAT_WIDTH}} {verdict.accepted.reason}{until}"
-    click.echo(click.style(text, dim=True))
+    click.echo(click.style(_harmless(text), dim=True))
 
 
 def _print_noted(findings: Sequence[Finding], zone: ZoneInfo) -> None:
@@ -93,13 +93,18 @@ def _print_noted(findings: Sequence[Finding], zone: ZoneInfo) -> None:
         findings = [each for each in findings if each not in packages]
     for each in findings:
         text = f"  {'noted':<10} {each.what:<{WHAT_WIDTH}} {each.why}{_when(each, zone)}"
-        click.echo(click.style(text, dim=True))
+        click.echo(click.style(_harmless(text), dim=True))
+
+
+def _harmless(text: str) -> str:
+    """Names on a server can be anything; on a terminal they are text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _when(finding: Finding, zone: ZoneInfo) -> str:
     if finding.since is None:
         return ""
-    by = f" by {finding.by}" if finding.by else ""
+    by = f" by {_harmless(finding.by)}" if finding.by else ""
     return f"  ({_moment(finding.since.astimezone(zone), datetime.now(UTC).astimezone(zone))}{by})"
 
 

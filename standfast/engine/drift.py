@@ -127,7 +127,8 @@ def _compare(
     )
     today = datetime.now(ZoneInfo(declaration.host.timezone)).date()
     place = f"hosts.{declaration.name}.accept"
-    result.verdicts, remarks = judged(merged(planned, nobodys), declaration.host.accept, today, place)
+    found = scan.dated(host, merged(planned, nobodys))
+    result.verdicts, remarks = judged(found, declaration.host.accept, today, place)
     result.remarks = [] if only else remarks  # what was not looked for cannot match
     if unread:
         reasons = dict.fromkeys(str(error) for error in unread)
@@ -217,7 +218,7 @@ WORDS = {
 
 def _finding(subject: str, change: Change) -> Finding:
     kind = KINDS.get(change.action, "changed")
-    words = [word for word in (WORDS.get(change.action, ""), change.detail) if word]
+    words = [word for word in (WORDS.get(change.action, ""), _telling(change)) if word]
     return Finding(
         _id(subject, change.target),
         subject,
@@ -227,6 +228,27 @@ def _finding(subject: str, change: Change) -> Finding:
         repair=True,
         diff=change.diff if kind == "changed" else "",
     )
+
+
+def _telling(change: Change) -> str:
+    """What of a change's detail is about the present, not about what the change will do."""
+    if change.action == "create" and change.target.startswith("/"):
+        return ""
+    if change.target.endswith(" firewall"):
+        return _rules(change.diff)
+    return "" if change.diff and "→" not in change.detail else change.detail
+
+
+def _rules(diff: str) -> str:
+    """What a diff of our firewall rules says, in words."""
+    lines = diff.splitlines()
+    missing, foreign = (sum(line.startswith(sign) for line in lines) for sign in ("+-A", "--A"))
+    words = [
+        *([f"{missing} rule{'' if missing == 1 else 's'} missing"] if missing else []),
+        *([f"{foreign} added by hand"] if foreign else []),
+        *(["our rules no longer come first"] if any(line.startswith("--I") for line in lines) else []),
+    ]
+    return ", ".join(words)
 
 
 def _id(subject: str, target: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pyinfra.api import Host
@@ -27,7 +28,7 @@ from standfast.engine.servers import connector
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Fact
 from standfast.facts.clock import TimeService
-from standfast.facts.conffiles import ChangedConffiles
+from standfast.facts.conffiles import ChangedConffiles, Departure
 from standfast.facts.docker import Contents, Daemons, Engine, Volumes
 from standfast.facts.files import File
 from standfast.facts.kernel_settings import LiveSettings
@@ -79,6 +80,23 @@ def remembered(host: Host) -> frozenset[str]:
     except CouldNotLook:
         return frozenset()
     return frozenset(each.path for each in here.files if File().command(each.path).get_raw_value() in listed)
+
+
+def dated(host: Host, found: list[Finding]) -> list[Finding]:
+    """Findings about declared files, with the time at which each was written last, where the scan has it."""
+    try:
+        unowned: Unowned = host.get_fact(UnownedFiles)
+        departures: list[Departure] = host.get_fact(ChangedConffiles)
+    except CouldNotLook:
+        return found
+    times = {f"file:{each.path}": (each.modified, each.owner) for each in unowned.files}
+    times |= {f"file:{each.path}": (each.modified, each.owner) for each in departures if each.modified}
+    return [
+        replace(each, since=times[each.id][0], by=times[each.id][1])
+        if each.since is None and each.id in times
+        else each
+        for each in found
+    ]
 
 
 def findings(host: Host, known: Known) -> tuple[list[Finding], list[CouldNotLook]]:

@@ -612,8 +612,8 @@ FIREWALL = (
 )  # fmt: skip
 
 DECLARED = (
-    managed("our chain's rules removed", "iptables -F STANDFAST-INPUT", "firewall:IPv4-firewall", "not as declared", round=3),
-    managed("a rule added to our chain", "ip6tables -I STANDFAST-INPUT -p tcp --dport 23 -j ACCEPT", "firewall:IPv6-firewall", "not as declared", round=4),
+    managed("our chain's rules removed", "iptables -F STANDFAST-INPUT", "firewall:IPv4-firewall", "rules missing", round=3),
+    managed("a rule added to our chain", "ip6tables -I STANDFAST-INPUT -p tcp --dport 23 -j ACCEPT", "firewall:IPv6-firewall", "1 added by hand", round=4),
     managed("our firewall rules for the next boot edited", "echo '# x' >> /etc/standfast/firewall/ipv4.rules", "file:/etc/standfast/firewall/ipv4.rules", "not as declared", round=4),
     managed("the firewall's service disabled", "systemctl disable --quiet standfast-firewall", "unit:standfast-firewall.service", "boot", round=4),
     managed("the Caddyfile edited", "sed -i s/8000/8001/ /etc/caddy/Caddyfile; systemctl reload caddy", "file:/etc/caddy/Caddyfile", "not as declared", round=3),

@@ -88,6 +88,15 @@ def test_accepted_and_noted_ones_come_after_and_many_packages_are_one_line(
     assert "               +y" in text
 
 
+def test_names_on_a_server_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = one("file:x", what="/etc/cron.d/\x1b]0;title\x07", by="ro\x1bot", since=NOW)
+    noted = one("volume:x", "noted", what="volume \x1b[2J")
+    text = shown(
+        capsys, Verdict(finding), Verdict(noted), Verdict(one("a:1"), Accepted(what="a:1", reason="\u202eok"))
+    )
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+
+
 def test_a_long_diff_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, Verdict(one("b:1", diff="\n".join("-x" for _ in range(40)))))
     assert "… 28 more lines" in text
