@@ -25,7 +25,9 @@ with suppress(ValueError):  # not in the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A lab of their own for tests, and for each process that runs them side by side: nobody's servers are touched.
-os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+os.environ["STANDFAST_LAB_DIR"] = (
+    f"/var/lib/standfast/test-{os.environ.get('PYTEST_XDIST_WORKER', os.getpid())}"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
