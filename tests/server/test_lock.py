@@ -200,7 +200,7 @@ def test_a_locked_server_keeps_no_other_one_waiting(
 ) -> None:
     other = lab_server("test-spare-2")
     remote(other, "rm -rf /etc/trial; mkdir /etc/trial")
-    with apply_at_work(repository, spare_server, 8):
+    with apply_at_work(repository, spare_server, 20):
         host = f"  {other.name}: {{address: {other.name}, ssh: {{config: {other.ssh_config}}}}}\n"
         only_this_deploy(repository, spare_server, 'files.file("/etc/trial/both", "1\\n")', host)
         done = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=5)
