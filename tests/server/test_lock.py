@@ -89,7 +89,7 @@ def test_a_plan_needs_no_lock(repository: Repository, spare_server: Server) -> N
 
 
 def test_the_lock_of_a_killed_apply_is_free_at_once(repository: Repository, spare_server: Server) -> None:
-    with apply_at_work(repository, spare_server, 3) as first:
+    with apply_at_work(repository, spare_server, 15) as first:
         assert not free(spare_server)
         first.send_signal(signal.SIGKILL)
         print(f"free after {wait_for(lambda: free(spare_server), 30):.1f} s")
@@ -98,7 +98,7 @@ def test_the_lock_of_a_killed_apply_is_free_at_once(repository: Repository, spar
 def test_the_next_apply_waits_for_a_command_that_still_runs(
     repository: Repository, spare_server: Server
 ) -> None:
-    with apply_at_work(repository, spare_server, 5) as first:
+    with apply_at_work(repository, spare_server, 15) as first:
         first.send_signal(signal.SIGKILL)
         first.wait()
         following = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=0).stderr
@@ -141,7 +141,7 @@ def test_a_cut_network_frees_the_lock_and_the_next_apply_goes_on(
 
 
 def test_unlock_ends_a_run_and_its_owner_hears_why(repository: Repository, spare_server: Server) -> None:
-    with apply_at_work(repository, spare_server, 5) as first:
+    with apply_at_work(repository, spare_server, 15) as first:
         assert "add --yes" in repository.standfast("unlock", "lab", "--reason", "x", expect=3).stderr
         assert "--reason" in repository.standfast("unlock", "lab", "--yes", expect=3).stderr
         done = repository.standfast("unlock", "lab", "--reason", 'forgot it, "really"', "--yes", expect=0)
