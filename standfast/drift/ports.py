@@ -11,8 +11,6 @@ from standfast.facts.docker import Held
 from standfast.facts.sockets import Listener
 
 DOCKER_PROXY = "docker-proxy"
-FIRST_PASSING_PORT = 32768  # Linux takes ports for outgoing traffic from here on
-WIREGUARD = 51820  # the usual port of the one that listens in the kernel for long
 SSH_PORT = 22
 BY_HAND = re.compile(r"(session-.*|run-.*|user@.*)\.(scope|service)")
 IN_CONTAINER = re.compile(r"docker-(?P<id>[0-9a-f]{64})\.scope")
@@ -66,9 +64,6 @@ def _declared(known: Known, each: Listener) -> bool:
         return True
     if each.unit in CLIENTS:
         return True
-    passing = each.protocol == "udp" and not each.pid and each.port >= FIRST_PASSING_PORT
-    if passing and each.port != WIREGUARD:
-        return True  # somebody's question, whose asker has gone in the meantime; a DNS lookup looks so
     return known.lets_in(each.protocol, each.port) and each.pid > 0 and not BY_HAND.fullmatch(each.unit)
 
 

@@ -34,6 +34,17 @@ class Listener:
     """The systemd unit that it belongs to; empty when the server does not tell."""
 
 
+# Somebody's question, to a DNS server for example, looks like a listener whose process has gone. What
+# the kernel itself listens on (WireGuard, VXLAN) is still there a moment later.
+_WITHOUT_PASSING = """if printf '%s\\n' "$found" | grep '^udp' | grep -qv pid=; then
+  sleep 0.5
+  found=$({ ss -Hltnu; echo; printf '%s\\n' "$found"; } | awk '
+    !NF { second = 1; next }
+    !second { stays[$1 " " $5] = 1; next }
+    /pid=/ || $1 != "udp" || stays[$1 " " $5]')
+fi"""
+
+
 class Listeners(Fact[list[Listener]]):
     """
     Every TCP and UDP port that something listens on.
@@ -47,7 +58,8 @@ class Listeners(Fact[list[Listener]]):
     @override
     def command(self) -> StringCommand:
         return script(
-            "found=$(ss -Hltnup) || exit; printf '%s\\n' \"$found\" | sed 's/^/socket /'\n"
+            f"found=$(ss -Hltnup) || exit\n{_WITHOUT_PASSING}\n"
+            "printf '%s\\n' \"$found\" | sed 's/^/socket /'\n"
             "for pid in $(printf '%s' \"$found\" | grep -o 'pid=[0-9]*' | cut -d = -f 2 | sort -u); do\n"
             '  if [ -r "/proc/$pid/cmdline" ]; then\n'
             f'    echo "command $pid $(tr "\\0\\n" "  " < /proc/$pid/cmdline | cut -c 1-{COMMAND_LENGTH})"\n'
