@@ -102,17 +102,20 @@ settle() {{
   until=$(($(date +%s) + timeout))
   until all_well; do
     [ "$?" = 1 ] || {{ said='A service has ended.'; failed; }}
-    [ "$(date +%s)" -lt "$until" ] || {{ said="Not all services are well after $timeout s."; failed; }}
+    if [ "$(date +%s)" -ge "$until" ]; then
+      crashing; said="Not all services are well after $timeout s."; failed
+    fi
     sleep 1
   done
 }}
-settle; sleep {STEADY_SECONDS}
-crashed=$(docker ps --quiet --filter "label=com.docker.compose.project=$project" |
-  xargs --no-run-if-empty docker inspect --format '
-    {{{{- if or .State.Restarting (and (gt .RestartCount 0) (ge .State.StartedAt "'"$begin"'")) -}}}}
-    {{{{- index .Config.Labels "com.docker.compose.service" }}}} {{{{end -}}}}' | xargs)
-[ -z "$crashed" ] || {{ said="Crashing again and again: $crashed"; failed; }}
-settle"""
+crashing() {{
+  crashed=$(docker ps --quiet --filter "label=com.docker.compose.project=$project" |
+    xargs --no-run-if-empty docker inspect --format '
+      {{{{- if or .State.Restarting (and (gt .RestartCount 0) (ge .State.StartedAt "'"$begin"'")) -}}}}
+      {{{{- index .Config.Labels "com.docker.compose.service" }}}} {{{{end -}}}}' | xargs)
+  [ -z "$crashed" ] || {{ said="Crashing again and again: $crashed"; failed; }}
+}}
+settle; sleep {STEADY_SECONDS}; crashing; settle"""
 
 _HEALTH = """url={url}; until=$(($(date +%s) + timeout))
 answer() {{ curl --silent --output /dev/null --max-time 10 --write-out '%{{http_code}}' "$url"; }}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +25,12 @@ STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
 with suppress(ValueError):  # not in the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A lab of their own for tests, and for each process that runs them side by side: nobody's servers are touched.
-os.environ["STANDFAST_LAB_DIR"] = (
-    f"/var/lib/standfast/test-{os.environ.get('PYTEST_XDIST_WORKER', os.getpid())}"
-)
+# A lab of their own for every run, and in it for each process: nobody's servers are touched, and none that
+# an earlier run was killed beside is taken for a new one. xdist's workers are children of the run.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+LABS = Path("/var/lib/standfast")
+LAB = LABS / f"test-{os.getppid() if WORKER else os.getpid()}-{WORKER or 'main'}"
+os.environ["STANDFAST_LAB_DIR"] = str(LAB)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,18 +95,34 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_lab_left_behind() -> Iterator[None]:
+    """Labs of runs that were killed go before the first test, our own after the last one."""
+    if WORKER in ("", "gw0"):
+        for lab in LABS.glob("test-*"):
+            owner = lab.name.split("-")[1]
+            if not (owner.isdecimal() and Path("/proc", owner).exists()):
+                _remove(lab)
+    yield
+    _remove(LAB)
+
+
+def _remove(lab: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STANDFAST_LAB_DIR", str(lab))
+        for name in nspawn.names():
+            nspawn.destroy(name)
+    shutil.rmtree(lab, ignore_errors=True)  # a test without servers has made none
+
+
 @pytest.fixture(scope="session")
-def lab_server() -> Iterator[Callable[[str], Server]]:
-    """Starts servers by name; all are gone at the end of the run."""
-    started: list[str] = []
+def lab_server() -> Callable[[str], Server]:
+    """Starts servers by name."""
 
     def up(name: str, release: str = "trixie") -> Server:
-        started.append(name)
         return nspawn.up(name, release=release, report=lambda _: None)
 
-    yield up
-    for name in started:
-        nspawn.destroy(name)
+    return up
 
 
 @pytest.fixture(scope="session")
