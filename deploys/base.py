@@ -4,16 +4,16 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy as subject
 
 from standfast.declaration import declared, template
-from standfast.operations import accounts, apt, files, system, systemd
+from standfast.operations import accounts, apt, files, host_program, system, systemd
 
-PACKAGES = ("ca-certificates", "cron", "curl", "sudo", "tzdata", "unattended-upgrades")
+PACKAGES = ("ca-certificates", "cron", "curl", "python3", "sudo", "tzdata", "unattended-upgrades")
 # A file that apt cannot read would stop every later apt on the server.
 READABLE_BY_APT = 'APT_CONFIG="$new" apt-config dump > /dev/null'
 
 
 @subject("base")
 def deploy() -> None:
-    """Declare the server's name, time zone, packages, accounts and unattended upgrades."""
+    """Declare the server's name, time zone, packages, accounts, upgrades, and our program on it."""
     declaration = declared()
     wanted = declaration.host
 
@@ -21,6 +21,7 @@ def deploy() -> None:
     system.hostname(wanted.hostname or declaration.name)
     apt.packages([*PACKAGES, *wanted.packages])
     system.timezone(wanted.timezone)
+    host_program.installed()
 
     for name, user in host.loop(wanted.users.items()):
         accounts.account(name, shell=user.shell, groups=user.groups)

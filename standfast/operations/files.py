@@ -35,7 +35,7 @@ class Activation:
 @operation
 def file(
     path: str,
-    content: Rendered | str,
+    content: Rendered | str | bytes,
     *,
     mode: str = "644",
     owner: str = "root",
@@ -50,7 +50,7 @@ def file(
     is checked, flushed to disk and renamed: at every moment there is the old file or the new one.
 
     + path: absolute path; missing folders above it are made, mode 755, owned by root
-    + content: text; a `Rendered` one hides its secrets in the plan
+    + content: text, or bytes that the plan does not show; a `Rendered` one hides its secrets there
     + mode: octal digits, for example ``640``
     + validate: shell code that succeeds when the new content, at ``$new``, is good; checked before the rename
     + activate: what makes a service use the new content
@@ -65,15 +65,16 @@ def file(
     present = host.get_fact(File, path=path)
     if present is not None and present.kind != "file":
         raise Refused(f"{path}: expected a file or nothing, found a {present.kind}. Move it away by hand.")
-    change = _file_change(path, wanted, present, mode, owner, group)
+    body = wanted if isinstance(wanted, bytes) else wanted.text.encode()
+    change = _file_change(path, wanted, body, present, (mode, owner, group))
     if change is None:
         host.noop(f"{path} is as declared")
         return
     changes = [change, *([activate.change] if activate else [])]
     yield Step(
-        _write_script(path, wanted.text.encode(), mode, f"{owner}:{group}", validate, activate),
+        _write_script(path, body, mode, f"{owner}:{group}", validate, activate),
         changes=changes,
-        stdin=_encode(wanted.text.encode()),
+        stdin=_encode(body),
     )
 
 
@@ -129,16 +130,29 @@ def _rights_detail(present: RemoteFile, mode: str, owner: str, group: str) -> st
 
 
 def _file_change(
-    path: str, wanted: Rendered, present: RemoteFile | None, mode: str, owner: str, group: str
+    path: str,
+    wanted: Rendered | bytes,
+    body: bytes,
+    present: RemoteFile | None,
+    rights: tuple[str, str, str],
 ) -> Change | None:
+    """
+    What is different, if anything.
+
+    + body: the bytes of what is wanted
+    + rights: wanted mode, owner and group
+    """
+    mode, owner, group = rights
     if present is None:
-        return Change("create", path, f"{owner}:{group} {mode}", unified(None, wanted))
-    same_rights = _rights(present) == (mode, owner, group)
-    if present.sha256 == hashlib.sha256(wanted.text.encode()).hexdigest():
-        return None if same_rights else Change("update", path, _rights_detail(present, mode, owner, group))
-    old = present.content if present.content is not None else b""
-    detail = "" if same_rights else _rights_detail(present, mode, owner, group)
-    return Change("update", path, detail, unified(old, wanted))
+        return Change("create", path, f"{owner}:{group} {mode}", _diff(None, wanted))
+    detail = "" if _rights(present) == rights else _rights_detail(present, mode, owner, group)
+    if present.sha256 == hashlib.sha256(body).hexdigest():
+        return Change("update", path, detail) if detail else None
+    return Change("update", path, detail, _diff(present.content or b"", wanted))
+
+
+def _diff(old: bytes | None, wanted: Rendered | bytes) -> str:
+    return f"(binary content, {len(wanted)} bytes)" if isinstance(wanted, bytes) else unified(old, wanted)
 
 
 def _encode(content: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,9 @@ FORBIDDEN = {
 }
 
 
+ALLOWED_ON_SERVERS = {*sys.stdlib_module_names, "standfast", "__future__"}
+
+
 def modules(room: str) -> list[Path]:
     """All Python files of a room."""
     path = ROOT / room
@@ -73,3 +77,12 @@ def test_a_room_knows_only_what_it_may(room: str) -> None:
 def test_click_is_imported_by_the_command_line_only() -> None:
     rooms = [path for path in modules("standfast") if "cli" not in path.parts]
     assert [path for path in rooms if "click" in imported(path)] == []
+
+
+def test_the_program_on_servers_imports_only_itself_and_the_standard_library() -> None:
+    found = {name for path in modules("standfast/host") for name in imported(path)}
+    assert {name for name in found if name.partition(".")[0] not in ALLOWED_ON_SERVERS} == set()
+    ours = {name for name in found if name.startswith("standfast.")}
+    assert {
+        name for name in ours if not name.startswith(("standfast.host", "standfast.__version__"))
+    } == set()

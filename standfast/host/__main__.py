@@ -1,0 +1,39 @@
+"""Finds a command of the host program and runs it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from standfast import __version__
+
+# name: (module with a function `main(arguments) -> exit code`, one line of help); imported when asked for.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run one command.
+
+    + arguments: its name, then what it takes
+
+    Returns its exit code; 3 when there is no such command, and nothing was done.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        sys.stdout.write("usage: standfast-host COMMAND [...]\n\n")
+        sys.stdout.writelines(f"  {each:12}{text}\n" for each, (_, text) in COMMANDS.items())
+        return 0
+    if name == "--version":
+        sys.stdout.write(f"standfast-host {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        known = ", ".join(COMMANDS) or "none"
+        sys.stderr.write(f"standfast-host: no command {name!r}; there is: {known}\n")
+        return 3
+    code: int = import_module(COMMANDS[name][0]).main(rest)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
