@@ -16,6 +16,7 @@ import gevent
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 
+from standfast.engine.before_changes import BeforeChanges, Upcoming, before_changes
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.holds import Holds
 from standfast.engine.plan import HostPlan, Plan, PlannedOperation
@@ -44,6 +45,8 @@ class HostResult:
     """Subject and change, in the order in which they were made."""
     open: list[tuple[str, Change]] = field(default_factory=list)
     """What was planned and not done."""
+    safety_copy: str | None = None
+    """What was copied before the first change, in words."""
     seconds: float = 0.0
     error: Exception | None = None
 
@@ -53,6 +56,7 @@ class HostResult:
             "name": self.name,
             "done": [{"subject": subject, **change.as_json()} for subject, change in self.done],
             "open": [{"subject": subject, **change.as_json()} for subject, change in self.open],
+            "safety_copy": self.safety_copy,
             "seconds": round(self.seconds, 3),
             "error": None if self.error is None else str(self.error),
         }
@@ -92,6 +96,7 @@ def apply(
     *,
     progress: Callable[[Progress], None],
     stopping: Callable[[], None],
+    copy: BeforeChanges | None = None,
 ) -> Outcome:
     """
     Execute the plan that `servers` made last, and check that nothing is left to do.
@@ -100,11 +105,12 @@ def apply(
     + holds: of the same servers, taken before the plan was made
     + progress: called before each change
     + stopping: called when Ctrl-C was pressed and the running operations are being finished
+    + copy: makes the safety copy, right before the first change on each server of production and staging
 
     A server stops at its first failed operation; the others go on.
     """
     results = {each.name: HostResult(each.name, error=each.error) for each in plan.hosts}
-    run = _Run(servers, holds, plan, results, progress)
+    run = _Run(servers, holds, plan, results, progress, copy)
     if plan.has_changes:
         with _interruptible(run, stopping):
             run.execute()
@@ -141,12 +147,15 @@ class _Run:
         plan: Plan,
         results: dict[str, HostResult],
         progress: Callable[[Progress], None],
+        copy: BeforeChanges | None,
     ) -> None:
         self.servers = servers
         self.holds = holds
         self.plans = {each.name: each for each in plan.hosts}
         self.results = results
         self.progress = progress
+        self.copy = copy
+        self.declarations = {each.name: each for each in servers.declarations}
         self.interrupted = False
 
     def execute(self) -> None:
@@ -162,13 +171,23 @@ class _Run:
         result.open = list(plan.changes)
         numbers = _numbers(plan)
         try:
-            self.holds.begin(host.name)
+            result.safety_copy = self._copied(host, plan)
+            if self.interrupted:
+                return
+            self.holds.begin(host.name, result.safety_copy)
             for planned in plan.operations:
                 if self.interrupted:
                     return
                 self._operation(host, planned, numbers, result)
         finally:
             result.seconds = time.monotonic() - started
+
+    def _copied(self, host: Host, plan: HostPlan) -> str | None:
+        def report(doing: str) -> None:
+            self.holds.doing(host.name, doing)
+
+        declaration, by = self.declarations[host.name], self.holds.by
+        return before_changes(self.copy, Upcoming(declaration, connector(host), plan, by, report))
 
     def _operation(
         self, host: Host, planned: PlannedOperation, numbers: dict[int, int], result: HostResult

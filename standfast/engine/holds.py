@@ -48,6 +48,7 @@ class Holds:
         self._declarations = {each.name: each for each in servers.declarations}
         self._holds: dict[str, Hold] = {}
         self._plans: dict[str, HostPlan] = {}
+        self._copies: dict[str, dict[str, str]] = {}
         self._started = time.monotonic()
 
     def take(self) -> None:
@@ -77,9 +78,16 @@ class Holds:
             if plan.operations and plan.name in self._holds:
                 self._holds[plan.name].tell("showing its plan and asking")
 
-    def begin(self, host: str) -> None:
+    def doing(self, host: str, what: str) -> None:
+        """Say what is done now on this server, to whoever waits and to those who come second."""
+        self.report(f"{host}  {what}")
+        self._holds[host].tell(what)
+
+    def begin(self, host: str, safety_copy: str | None) -> None:
         """
         The first command on this server is about to be sent.
+
+        + safety_copy: what was copied before, in words
 
         Raises:
             Refused: the journal cannot be written; nothing was changed there.
@@ -88,7 +96,9 @@ class Holds:
         plan = self._plans[host]
         count = len(plan.changes)
         doing = f"{self.by.action}, {count} change{'' if count == 1 else 's'}"
-        self._holds[host].begin(steps(plan), doing)
+        if safety_copy:
+            self._copies[host] = {"safety_copy": safety_copy}
+        self._holds[host].begin({"steps": steps(plan), **self._copies.get(host, {})}, doing)
 
     def enter(self, host: Host, number: int) -> None:
         """Command `number` of this server's plan is about to be sent."""
@@ -135,7 +145,7 @@ class Holds:
         if plan is not None:
             all_steps = steps(plan)
             performed = hold.performed if hold and hold.began else 0
-            record["plan"] = plan_hash(plan)
+            record |= {"plan": plan_hash(plan), **self._copies.get(name, {})}
             record["changed"] = flat(all_steps[:performed])
             record["not_done"] = flat(all_steps[performed:])
         outcome, code = self._outcome(name, bool(record.get("changed")), bool(record.get("not_done")))

@@ -117,11 +117,11 @@ class Hold:
         self.held = True
         self.findings = judge(findings)
 
-    def begin(self, steps: Sequence[Sequence[str]], doing: str) -> None:
+    def begin(self, run: Mapping[str, object], doing: str) -> None:
         """
         Open the journal for a run that is about to change something.
 
-        + steps: for each command what it changes
+        + run: ``steps``, for each command what it changes; and what else is known of the run
         + doing: for those who come second
 
         Raises:
@@ -129,7 +129,7 @@ class Hold:
             LockLost: the server is not held any more; nothing was changed.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        record = self.by.record(self.ssh.host.name) | {"started": now, "steps": list(steps)}
+        record = self.by.record(self.ssh.host.name) | {"started": now, **run}
         self.tell(doing)
         self._send("begin", record)
         try:
