@@ -8,7 +8,9 @@ from importlib import import_module
 from standfast import __version__
 
 # name: (module with a function `main(arguments) -> exit code`, one line of help); imported when asked for.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "backup": ("standfast.host.backup.command", "make, check and list backups"),
+}
 
 
 def main(arguments: list[str]) -> int:

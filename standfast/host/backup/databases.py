@@ -1,0 +1,379 @@
+"""
+A database's copy: dumped and counted in one snapshot, read whole, compared with the last one, only then
+stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from standfast import __version__
+from standfast.host.backup import (
+    baseline,
+    census,
+    comparison,
+    containers,
+    layout,
+    manifest,
+    postgres,
+    programs,
+    records,
+    revision,
+    state,
+)
+from standfast.host.backup.configuration import Configuration, Database
+from standfast.host.backup.containers import Container
+from standfast.host.backup.faults import Fault
+from standfast.host.backup.manifest import DatabaseManifest, StoredFile
+from standfast.host.backup.postgres import Place, Session
+from standfast.host.backup.records import Item
+from standfast.host.backup.restic import Repository
+
+KIND = "database"
+CLUSTER = """
+SELECT current_setting('server_version');
+SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END;
+SELECT system_identifier FROM pg_control_system();
+SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database();
+SELECT concat_ws(' ', datcollate, datctype) FROM pg_database WHERE datname = current_database();
+SELECT pg_database_size(current_database());
+SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
+SELECT coalesce(current_setting('data_directory', true), '');
+"""
+OTHERS = """
+SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1;
+"""
+USED = """
+SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The server that a database is in."""
+
+    version: str
+    lsn: str
+    system_identifier: str
+    encoding: str
+    collation: str
+    bytes: int
+    superuser: bool
+    data_directory: str
+
+
+def back_up(
+    name: str,
+    configuration: Configuration,
+    repository: Repository,
+    *,
+    accepted: Collection[str] = (),
+    versions: Mapping[str, str],
+) -> Item:
+    """
+    Make and store a copy of one database.
+
+    + accepted: databases whose losses since the last copy are meant
+    + versions: of ``restic`` and others, for the manifest
+
+    Raises:
+        Fault: nothing was stored; the earlier copies are as they were.
+    """
+    started = time.monotonic()
+    database = configuration.databases[name]
+    place, container = where(name, database)
+    with _staging(name) as folder:
+        made = _dumped(name, configuration, place, container, folder, versions)
+        state.write(folder / layout.MANIFEST, manifest.text(made))
+        doubts = _doubts(made, configuration, repository, meant=name in accepted)
+        tags = [layout.TAG, layout.tag(KIND, name), *([layout.SUSPECT] if doubts else [])]
+        stored = repository.backup([folder], tags, time=records.moment(made.time))
+        _arrived(repository, stored.snapshot, folder, made)
+    figures = {
+        "rows": made.census.rows,
+        "tables": len(made.census.tables),
+        "bytes": made.files[layout.DUMP].bytes,
+        "added": stored.added,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if doubts:
+        return Item(KIND, name, False, _warning(name, doubts, stored.snapshot), stored.snapshot, figures)
+    baseline.remember(made)
+    words = f"{made.census.rows:,} rows in {len(made.census.tables)} tables"
+    return Item(KIND, name, True, words, stored.snapshot, figures)
+
+
+def where(name: str, database: Database) -> tuple[Place, Container | None]:
+    """
+    Where a declared database runs now; no container for one on the host.
+
+    Raises:
+        Fault: its container does not run.
+    """
+    if database.socket is not None:
+        return postgres.on_host(database.socket, database.user), None
+    if database.app is None or database.service is None:
+        raise Fault(f"database {name}: expected an app and its service, or a socket")
+    container = containers.service(database.app, database.service)
+    return postgres.in_container(container.id, database.user), container
+
+
+def undeclared(configuration: Configuration) -> list[str]:
+    """
+    Databases that run beside declared ones and are in no backup, one sentence each.
+
+    Raises:
+        Fault: one of the servers does not answer.
+    """
+    found = []
+    clusters: dict[tuple[str | None, ...], list[str]] = {}
+    for name, database in configuration.databases.items():
+        clusters.setdefault((database.app, database.service, database.socket), []).append(name)
+    for names in clusters.values():
+        first = configuration.databases[names[0]]
+        place, _ = where(names[0], first)
+        declared = {configuration.databases[name].database for name in names}
+        others = [each for each in place.ask(OTHERS, first.database) if each not in declared]
+        if "postgres" not in declared and _used(place):
+            others.append("postgres")
+        at = f"{first.app}/{first.service}" if first.app else f"the server at {first.socket}"
+        found += [
+            f"the database {each} of {at} is in no backup; declare it under `databases`" for each in others
+        ]
+    return found
+
+
+def _used(place: Place) -> bool:
+    try:
+        return place.ask(USED, "postgres") != ["0"]
+    except Fault as fault:
+        if "does not exist" in str(fault):
+            return False
+        raise
+
+
+def _dumped(
+    name: str,
+    configuration: Configuration,
+    place: Place,
+    container: Container | None,
+    folder: Path,
+    versions: Mapping[str, str],
+) -> DatabaseManifest:
+    """Dump, count, read whole; the files are in the folder then."""
+    database = configuration.databases[name]
+    with place.session(database.database) as session:
+        _all_rows_seen(session, database)
+        session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off;")
+        snapshot = session.ask("SELECT pg_export_snapshot();")[0]
+        moment = datetime.now(timezone.utc)
+        cluster = _cluster(session, name)
+        _room(folder, cluster.bytes, name)
+        # What sequences are at is no part of a snapshot: they are read before the dump reads them.
+        with _dump_beside(place, database.database, snapshot, folder / layout.DUMP) as finish:
+            counted = census.taken(session, place, database.database, snapshot)
+            finish()
+    _globals(place, database, cluster, folder / layout.GLOBALS)
+    _readable(place, folder / layout.DUMP)
+    return DatabaseManifest(
+        name=name,
+        server=configuration.server,
+        time=moment.isoformat(timespec="seconds"),
+        database=database.database,
+        user=database.user,
+        census=counted,
+        files={each: stored_file(folder / each) for each in (layout.DUMP, layout.GLOBALS)},
+        versions={
+            **versions,
+            "standfast": __version__,
+            "server": cluster.version,
+            "pg_dump": postgres.version(place, "pg_dump"),
+        },
+        app=database.app,
+        service=database.service,
+        image=container.image if container else None,
+        image_id=container.image_id if container else None,
+        volume=container.volume_of(cluster.data_directory) if container else None,
+        lsn=cluster.lsn,
+        system_identifier=cluster.system_identifier,
+        encoding=cluster.encoding,
+        collation=cluster.collation,
+        revision=revision.applied(),
+    )
+
+
+def _all_rows_seen(session: Session, database: Database) -> None:
+    hidden = census.bound(session)
+    if hidden:
+        raise Fault(
+            f"database {database.database}: row-level security hides rows of {comparison.shortened(hidden)} "
+            f"from the role {database.user}, so its dump would lack them. Nothing was stored. Name a role "
+            f"that sees every row: a superuser, or `ALTER ROLE {database.user} BYPASSRLS`."
+        )
+
+
+def _cluster(session: Session, name: str) -> Cluster:
+    answer = session.ask(CLUSTER)
+    if len(answer) != 8:
+        raise Fault(f"database {name}: expected 8 answers about its server, found {len(answer)}")
+    version, lsn, identifier, encoding, collation, size, superuser, folder = answer
+    return Cluster(
+        version.split(" ")[0], lsn, identifier, encoding, collation, int(size), superuser == "t", folder
+    )
+
+
+def _room(folder: Path, wanted: int, name: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise Fault(
+            f"database {name}: its dump may need {wanted / 1e6:,.0f} MB in {layout.STAGING}, and "
+            f"{free / 1e6:,.0f} MB are free there. Nothing was stored."
+        )
+
+
+@contextmanager
+def _dump_beside(place: Place, database: str, snapshot: str, path: Path) -> Iterator[_Finish]:
+    """
+    Run pg_dump while something else goes on; what is given is called to wait for its end.
+
+    Uncompressed: restic compresses, and finds again what it has already stored.
+    """
+    command = place.command(
+        "pg_dump", "--format", "custom", "--compress", "0", "--snapshot", snapshot, "--dbname", database
+    )
+    with path.open("wb") as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env=programs.surroundings(),
+        )
+        try:
+            yield _Finish(process, errors, database)
+        finally:
+            process.kill()
+            process.wait()
+
+
+class _Finish:
+    """Waits for a dump."""
+
+    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes], database: str) -> None:
+        self._process = process
+        self._errors = errors
+        self._database = database
+
+    def __call__(self) -> None:
+        code = self._process.wait(programs.LONG)
+        if code != 0:
+            self._errors.seek(0)
+            done = programs.Done(code, "", self._errors.read().decode(errors="replace"))
+            raise Fault(f"database {self._database}: pg_dump: {done.reason}. Nothing was stored.")
+
+
+def _globals(place: Place, database: Database, cluster: Cluster, path: Path) -> None:
+    """Roles and their rights; only a superuser may read their password hashes too."""
+    more = [] if cluster.superuser else ["--no-role-passwords"]
+    with path.open("wb") as output:
+        command = place.command("pg_dumpall", "--globals-only", *more, "--database", database.database)
+        done = programs.run(command, stdout=output)
+    if done.code != 0:
+        raise Fault(
+            f"database {database.database}: pg_dumpall --globals-only: {done.reason}. Nothing was stored."
+        )
+
+
+def _readable(place: Place, path: Path) -> None:
+    """A dump that was cut short has a good beginning, so it is read to its end."""
+    with path.open("rb") as dump:
+        done = programs.run(
+            [*place.prefix, "pg_restore", "--file", "/dev/null"], stdin=dump, seconds=programs.LONG
+        )
+    if done.code != 0:
+        raise Fault(f"the dump cannot be read to its end: {done.reason}. Nothing was stored.")
+
+
+def _doubts(
+    made: DatabaseManifest, configuration: Configuration, repository: Repository, *, meant: bool
+) -> list[str]:
+    """What is strange about a copy that is whole."""
+    before = baseline.of(KIND, made.name, repository)
+    found = []
+    if isinstance(before, DatabaseManifest):
+        found += baseline.clock(before.time, made.time)
+        if not meant:
+            may_shrink = configuration.databases[made.name].may_shrink
+            found += comparison.losses(before.census, made.census, may_shrink)
+            found += _smaller(before, made, may_shrink)
+            if found and before.system_identifier != made.system_identifier:
+                found.append("and the database server was made anew since then")
+    for volume, name in configuration.dumped.items():
+        if name == made.name and made.volume != volume:
+            found.append(
+                f"its data are in {f'the volume {made.volume}' if made.volume else 'no volume'}, and not in "
+                f"{volume}, of which the inventory says so"
+            )
+    return found
+
+
+def _smaller(before: DatabaseManifest, made: DatabaseManifest, may_shrink: Collection[str]) -> list[str]:
+    old, new = before.files[layout.DUMP].bytes, made.files[layout.DUMP].bytes
+    if new * 2 < old and not may_shrink:
+        return [f"the dump has {new:,} bytes; it had {old:,}"]
+    return []
+
+
+def _warning(name: str, doubts: list[str], snapshot: str) -> str:
+    return (
+        f"{comparison.shortened(doubts)}. This copy was stored as suspect ({snapshot[:8]}); the earlier ones "
+        f"stay as they are. If it is meant: `standfast-host backup databases --accept {name}`"
+    )
+
+
+def _arrived(repository: Repository, snapshot: str, folder: Path, made: DatabaseManifest) -> None:
+    """Ask the repository what it has."""
+    sizes = repository.sizes(snapshot, folder)
+    for name, file in made.files.items():
+        found = sizes.get(str(folder / name))
+        if found != file.bytes:
+            raise Fault(
+                f"snapshot {snapshot[:8]}: expected {name} with {file.bytes:,} bytes, found "
+                f"{'nothing' if found is None else f'{found:,} bytes'}"
+            )
+
+
+def stored_file(path: Path) -> StoredFile:
+    """Size and checksum of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return StoredFile(path.stat().st_size, digest.hexdigest())
+
+
+@contextmanager
+def _staging(name: str) -> Iterator[Path]:
+    """An empty folder for root; nothing of it stays on the disk."""
+    folder = layout.staging(KIND, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    state.folder(layout.STAGING)
+    state.folder(folder)
+    umask = os.umask(0o077)
+    try:
+        yield folder
+    finally:
+        os.umask(umask)
+        shutil.rmtree(folder, ignore_errors=True)

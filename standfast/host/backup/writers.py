@@ -1,0 +1,110 @@
+"""
+Containers that stand still while a volume is read, and go on whatever happens.
+
+Before one is held, its id is written down, and a unit of systemd waits for this process to die: whoever
+kills the backup, the writers go on within a second. After a power cut the next run, or cron at boot, does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from standfast.host.backup import containers, layout, programs, records, state
+from standfast.host.backup.containers import Container
+from standfast.host.backup.faults import Fault
+
+PROGRAM = "/usr/local/sbin/standfast-host"
+WATCH_PAUSE = 0.2
+HOW = {"pause": "paused", "stop": "stopped"}
+
+
+@contextmanager
+def held(writing: Sequence[Container], how: str, report: Callable[[str], None]) -> Iterator[None]:
+    """
+    Pause or stop containers, and let them go on.
+
+    + how: ``pause`` or ``stop``
+
+    Raises:
+        Fault: one of them could not be held, or does not go on; all others go on.
+    """
+    if not writing:
+        yield
+        return
+    _note(writing, how)
+    try:
+        _watch()
+        containers.do(how, *(each.id for each in writing))
+        yield
+    finally:
+        release(report)
+
+
+def release(report: Callable[[str], None]) -> None:
+    """
+    Let everything go on that a run has held; nothing to do when nothing is.
+
+    Raises:
+        Fault: a container does not go on; it stays noted, so that the next one tries again.
+    """
+    try:
+        noted = json.loads(layout.HELD.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    left = []
+    now = {each.id: each for each in containers.containers()}
+    for each in reversed(noted["containers"]):
+        container = now.get(each["id"])
+        if container is None:
+            continue  # it was removed, and its successor was never held
+        try:
+            if container.status == "paused":
+                containers.do("unpause", container.id)
+            elif noted["how"] == "stop" and container.status in ("exited", "created"):
+                containers.do("start", container.id)
+        except Fault as fault:
+            left.append(f"{container.words}: {fault}")
+    if left:
+        raise Fault(f"a container that was held for a backup does not go on: {'; '.join(left)}")
+    state.remove(layout.HELD)
+    if noted.get("pid") != os.getpid():
+        names = ", ".join(each["name"] for each in noted["containers"])
+        report(f"a run that was cut off has held {names}; they go on")
+
+
+def watch(pid: int, born: str) -> None:
+    """Wait until a process has died or has let everything go on, and see to it that everything does."""
+    while layout.HELD.exists():
+        if records.born(pid) != born:
+            release(lambda _: None)
+            return
+        time.sleep(WATCH_PAUSE)
+
+
+def _note(writing: Sequence[Container], how: str) -> None:
+    noted = {
+        "how": how,
+        "since": records.now(),
+        "pid": os.getpid(),
+        "containers": [{"id": each.id, "name": each.name} for each in writing],
+    }
+    state.write(layout.HELD, json.dumps(noted))
+
+
+def _watch() -> None:
+    """A unit of its own: it outlives this process, its terminal, and cron's session."""
+    pid = os.getpid()
+    born = records.born(pid) or ""
+    unit = f"standfast-backup-writers-{pid}"
+    done = programs.run(
+        [
+            *("systemd-run", "--quiet", "--collect", f"--unit={unit}"),
+            *(PROGRAM, "backup", "watch", str(pid), born),
+        ]
+    )
+    if done.code != 0:
+        raise Fault(f"nothing was held, because nobody could watch over it: systemd-run: {done.reason}")
