@@ -24,6 +24,7 @@ def deploy() -> None:
         return template(
             "firewall/rules.j2",
             family=family,
+            ssh_ports=ports,
             ssh=firewall.ssh_openings(wanted.ssh, ports, family),
             allow=firewall.openings(wanted.allow, family),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shlex
 from base64 import b64encode
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from standfast.facts.answer import Answer, Fact, script
 
 PREFIX = "STANDFAST-"
 NOT_INSTALLED, BAD_RULES = 9, 11
+
+
+def packed(text: str) -> str:
+    """Rules for a command line, which Linux limits to 128 KiB: for ``base64 -d | gzip -d``."""
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Firewall(Fact["Filter | None"]):
 
     @override
     def command(self, ipv4: str, ipv6: str, client: str, server: str, port: int) -> StringCommand:
-        values = {"ipv4": _encoded(ipv4), "ipv6": _encoded(ipv6), "client": client, "server": server}
+        values = {"ipv4": packed(ipv4), "ipv6": packed(ipv6), "client": client, "server": server}
         given = "; ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
         return script(f"{given}; port={port}\nexport ipv4 ipv6 client server port\n{_LOOK}")
 
@@ -102,10 +108,6 @@ class OtherFirewalls(Fact[list[str]]):
         if answer.status != 0:
             raise CouldNotLook(f"firewall: could not be read: {answer.reason}. Nothing was changed.")
         return answer.lines
-
-
-def _encoded(text: str) -> str:
-    return b64encode(text.encode()).decode()
 
 
 def _sections(lines: list[str]) -> dict[str, list[str]]:
@@ -157,7 +159,9 @@ exec unshare --net sh -c '
   }
   for family in $families; do
     eval "text=\$$family"; tool=$(tool $family)
-    { printf %s "$text" | base64 -d | sed "/^COMMIT/,\$d"; jumps; echo COMMIT; } | "$tool-restore" || exit 11
+    {
+      printf %s "$text" | base64 -d | gzip -d | sed "/^COMMIT/,\$d"; jumps; echo COMMIT
+    } | "$tool-restore" || exit 11
     echo "== wanted $family"; "$tool-save" -t filter || exit 1
   done
   [ -n "$client" ] || exit 0

@@ -6,13 +6,15 @@ import re
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
-from standfast.inventory import public_keys
+from standfast.inventory import openings, public_keys
 from standfast.inventory.faults import Where, printable
 from standfast.inventory.paths import expanded, folder_on_screen, on_screen
-from standfast.inventory.schema import AllowRule, App, Caddy, Docker, Firewall, Host, Inventory, SshServer
+from standfast.inventory.schema import AllowRule, App, Caddy, Docker, Host, Inventory, SshServer
 from standfast.inventory.wording import closest
 
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
@@ -23,6 +25,8 @@ TAKEN = frozenset(name for name in dir(dict) if not name.startswith("_"))
 ABBREVIATIONS = {"JST": "Asia/Tokyo", "CET": "Europe/Berlin", "PST": "America/Los_Angeles"}
 SSH_PORT = 22
 HIGHEST_PORT = 65535
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 addresses in the notation of IPv6; packets on the wire never carry them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Finding:
     """
     What is wrong, and where; ``at_key`` when the name is at fault, not the value.
 
-    It is only true when the places in ``given`` have no fault of their own.
+    It is only true when the places in ``given`` and what is below them have no fault of their own.
     """
 
     where: Where
@@ -60,7 +64,7 @@ def _host(host: Host, root: Path) -> Findings:
     yield from _time_zone(host)
     yield from _users(host, root)
     yield from _under(_sshd_settings(host.ssh_server), "ssh_server", "settings")
-    yield from _under(_firewall(host.firewall), "firewall")
+    yield from _under(_firewall(host), "firewall")
     if host.docker is not None:
         yield from _under(_volumes(host.docker), "docker", "volumes")
     elif host.apps:
@@ -211,37 +215,47 @@ def _sshd_settings(server: SshServer) -> Findings:
         seen.setdefault(name.lower(), name)
 
 
-def _firewall(firewall: Firewall) -> Findings:
+def _firewall(host: Host) -> Findings:
+    firewall = host.firewall
     yield from _under(_sources(firewall.ssh.sources), "ssh")
-    seen: dict[tuple[int, int, str, str], int] = {}
+    yield from _ssh_family(host)
+    sound: dict[int, AllowRule] = {}
     for i, rule in enumerate(firewall.allow):
         yield from _under(_sources(rule.sources), "allow", i)
         yield from _under(_twice("protocol", list(rule.protocol)), "allow", i)
         message = _range_problem(rule)
-        if message is not None:
+        if message is None:
+            sound[i] = rule
+        else:
             yield Finding(("allow", i, "port"), message)
-            continue
-        low, high = ports_of(rule)
-        keys = [(low, high, protocol, str(source)) for protocol in rule.protocol for source in rule.sources]
-        earlier = [seen[key] for key in keys if key in seen]
-        if len(earlier) == len(keys):
-            yield Finding(
-                ("allow", i),
-                f"expected each opening once, but `allow[{earlier[0]}]` says the same; remove one",
-                given=(("allow", i, "port"), ("allow", earlier[0], "port")),
-            )
-        for key in keys:
-            seen.setdefault(key, i)
+    for i, rule in sound.items():
+        problem = openings.beside_ssh(rule, firewall.ssh, host.ssh.port or SSH_PORT)
+        if problem:
+            yield Finding(("allow", i), problem, given=(("allow", i), ("ssh", "from")))
+    for i, other, message in openings.contradictions(sound):
+        yield Finding(("allow", i), message, given=(("allow", i), ("allow", other)))
 
 
-def ports_of(rule: AllowRule) -> tuple[int, int]:
-    """First and last port of an opening."""
-    low, _, high = str(rule.port).partition("-")
-    return int(low), int(high or low)
+def _ssh_family(host: Host) -> Findings:
+    """Networks of one family let nobody in at an address of the other."""
+    networks = [source for source in host.firewall.ssh.sources if not isinstance(source, str)]
+    try:
+        address = ip_address(host.address)
+    except ValueError:
+        return
+    if len(networks) < len(host.firewall.ssh.sources):
+        return
+    if all(network.version != address.version for network in networks):
+        yield Finding(
+            ("ssh", "from"),
+            f"expected a network of IPv{address.version}, because standfast reaches this server at "
+            f"{address}, not IPv{networks[0].version} alone; add the network that you connect from",
+            given=(("ssh", "from"),),
+        )
 
 
 def _range_problem(rule: AllowRule) -> str | None:
-    low, high = ports_of(rule)
+    low, high = openings.ports_of(rule)
     if not 1 <= low <= HIGHEST_PORT or not 1 <= high <= HIGHEST_PORT:
         return f"expected ports from 1 to {HIGHEST_PORT}, not `{printable(str(rule.port))}`"
     if low > high:
@@ -249,10 +263,22 @@ def _range_problem(rule: AllowRule) -> str | None:
     return None
 
 
-def _sources(sources: Sequence[object]) -> Findings:
+def _sources(sources: Sequence[Literal["any"] | IPv4Network | IPv6Network]) -> Findings:
     if "any" in sources and len(sources) > 1:
         yield Finding(("from",), "expected `any` alone, or networks without it: `any` includes every network")
     yield from _twice("from", [str(source) for source in sources])
+    networks = [(i, source) for i, source in enumerate(sources) if not isinstance(source, str)]
+    for i, network in networks:
+        if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
+            address = network.network_address.ipv4_mapped
+            yield Finding(
+                ("from", i),
+                f"expected an IPv4 network for IPv4 packets, not `{network}`, which no packet comes from; "
+                f"write `{address}/{network.prefixlen - MAPPED.prefixlen}`",
+            )
+        wider = next((other for _, other in networks if openings.inside(network, other)), None)
+        if wider is not None:
+            yield Finding(("from", i), f"expected each address once, but `{wider}` includes it; remove one")
 
 
 def _twice(setting: str, values: list[str]) -> Findings:

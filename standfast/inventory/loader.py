@@ -85,7 +85,7 @@ def load(path: Path) -> Loaded:
     if result.inventory is not None:
         for finding in check(result.inventory, root=root):
             where = result.original(finding.where)
-            if where is not None and all(result.original(place) is not None for place in finding.given):
+            if where is not None and all(map(result.is_sound, finding.given)):
                 faults.append(document.fault(where, finding.message, at_key=finding.at_key))
     if faults or result.inventory is None:
         raise InventoryFaults(faults)

@@ -40,6 +40,13 @@ def _on_this_machine(path: str, info: ValidationInfo) -> str:
     return str(Path(root or "", expanded(path)))
 
 
+def _without_interface(network: IPv6Network) -> IPv6Network:
+    """The packet filter knows no ``fe80::%eth0``."""
+    if network.network_address.scope_id is not None:
+        raise ValueError("an interface in a network")
+    return network
+
+
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63),
@@ -90,8 +97,14 @@ PortRange = Annotated[
     str, StringConstraints(pattern=r"^[0-9]+-[0-9]+$"), Expected("a range such as `8000-8010`")
 ]
 Source = Annotated[
-    Literal["any"] | IPv4Network | IPv6Network,
+    Literal["any"] | IPv4Network | Annotated[IPv6Network, AfterValidator(_without_interface)],
     Expected("`any`, or an IPv4 or IPv6 address or network such as `203.0.113.0/24`"),
+]
+PerMinute = Annotated[int, Field(ge=1, le=1000), Expected("a number per minute, 1 to 1000")]
+ConnectionsPerMinute = Annotated[
+    int,
+    Field(ge=20, le=1000),
+    Expected("a number per minute, 20 to 1000 (standfast opens up to ten connections in a run)"),
 ]
 TimeOfDay = Annotated[
     str,
@@ -266,6 +279,11 @@ class SshRule(Part):
         default=["any"], alias="from", min_length=1, examples=[["203.0.113.0/24", "2001:db8::/32"]]
     )
     """Addresses and networks that may connect, or `any`."""
+    per_minute: ConnectionsPerMinute | None = Field(default=None, examples=[60])
+    """
+    New connections that one address (of IPv6: one /64 network) may open in a minute; more are dropped.
+    Default: no limit. Keys are no easier to guess at any speed; people behind one address share a limit.
+    """
 
 
 class AllowRule(Part):
@@ -287,7 +305,12 @@ class Firewall(Part):
     allow: list[AllowRule] = Field(
         default=[], examples=[[{"port": 80}, {"port": 443, "protocol": ["tcp", "udp"]}]]
     )
-    """Openings, in order."""
+    """Openings. The order does not matter: whatever one of them lets in comes in."""
+    log_drops: PerMinute | None = Field(default=None, examples=[6])
+    """
+    Dropped packets that the kernel's log gets, at most so many in a minute for each of SSH, other ports
+    and published ports: `journalctl -k -g "standfast drop"`. Default: none; probes come all day.
+    """
 
 
 class Volume(Part):

@@ -50,6 +50,11 @@ class Result:
                 return None if any(place[: len(bad)] == bad for bad in self.bad) else place
         return None
 
+    def is_sound(self, where: Where) -> bool:
+        """Whether a place in ``inventory`` is as it stands in the document, with all that is below it."""
+        place = self.original(where)
+        return place is not None and not any(bad[: len(place)] == place for bad in self.bad)
+
 
 def validate(document: Document, *, root: Path) -> Result:
     """Validate a document; files of the user's machine are relative to ``root``."""

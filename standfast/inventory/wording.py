@@ -118,7 +118,9 @@ def shown(value: Plain) -> str:
 
 
 def _with_host_bits(text: str) -> str | None:
-    """What to write instead of ``10.0.0.1/8``, which is neither an address nor a network."""
+    """What to write instead of ``10.0.0.1/8`` and ``fe80::%eth0/64``."""
+    if "%" in text:
+        return "write it without the interface, which stands after the `%`"
     try:
         address = ip_interface(text)
     except ValueError:

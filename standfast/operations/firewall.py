@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from base64 import b64encode
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
@@ -88,10 +88,11 @@ def ruleset(*, ipv4: Rendered, ipv6: Rendered, ssh: SshRule) -> Generator[String
     if not changes:
         host.noop("the firewall is as declared")
         return
-    values = "; ".join(
-        f"{family}={shlex.quote(b64encode(text.text.encode()).decode())}" for family, text in texts.items()
+    yield Step(
+        f"folder={FOLDER}; load={LOADER}\n{_received(ipv4, ipv6)}\n{_SWAP}",
+        changes=changes,
+        stdin=_sent(ipv4, ipv6),
     )
-    yield Step(f"{values}; folder={FOLDER}; load={LOADER}\n{_SWAP}", changes=changes)
 
 
 def _sources(sources: Sequence[str | IPv4Network | IPv6Network], family: Family) -> Iterator[str]:
@@ -154,16 +155,34 @@ def _written_changes(texts: dict[str, Rendered]) -> Iterator[Change]:
     for family, text in texts.items():
         path = f"{FOLDER}/{family}.rules"
         written = host.get_fact(File, path=path)
-        if written is None or written.content != text.text.encode():
+        if written is None or written.sha256 != sha256(text.text.encode()).hexdigest():
             yield Change("create" if written is None else "update", path, "for the next boot")
 
+
+def _sent(ipv4: Rendered, ipv6: Rendered) -> str:
+    """Both texts for standard input: a command line could not hold 1,000 rules."""
+    return b64encode(f"{ipv4.text}{ipv6.text}".encode()).decode()
+
+
+def _received(ipv4: Rendered, ipv6: Rendered) -> str:
+    """A shell function: ``receive FOLDER`` writes what `_sent` has sent, whole or not at all."""
+    first, both = (text.encode() for text in (ipv4.text, ipv4.text + ipv6.text))
+    return f"first={len(first)}; checksum={sha256(both).hexdigest()}\n{_RECEIVE}"
+
+
+_RECEIVE = """receive() {
+  base64 -d > "$1/both"
+  [ "$(sha256sum < "$1/both")" = "$checksum  -" ] || { echo "the rules did not arrive whole" >&2; return 1; }
+  head -c "$first" "$1/both" > "$1/ipv4.rules"
+  tail -c "+$((first + 1))" "$1/both" > "$1/ipv6.rules"
+  rm "$1/both"
+}"""
 
 # In force first, written down afterwards: what turns out wrong is gone after a reboot.
 _SWAP = """set -e; trap '' HUP PIPE; umask 022
 mkdir -p "$folder"
 new=$(mktemp -d "$folder/.new.XXXXXX"); trap 'rm -rf -- "$new"' EXIT
-printf %s "$ipv4" | base64 -d > "$new/ipv4.rules"
-printf %s "$ipv6" | base64 -d > "$new/ipv6.rules"
+receive "$new"
 "$load" test "$new"
 "$load" load "$new"
 sync "$new/ipv4.rules" "$new/ipv6.rules"
