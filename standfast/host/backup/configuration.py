@@ -43,6 +43,8 @@ class Volume:
     """``daily`` or ``weekly``."""
     writers: str = "pause"
     """What is done to containers that can write while the last changes are read: ``pause`` or ``stop``."""
+    seconds: int = 60
+    """Longest time that they may be held; a pass that takes longer is given up."""
 
 
 @dataclass(frozen=True)

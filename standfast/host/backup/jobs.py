@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
-from standfast.host.backup import coverage, databases, layout, pings, programs, turn, writers
+from standfast.host.backup import coverage, databases, layout, pings, programs, turn, volumes, writers
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.records import Item, Record
@@ -50,36 +51,51 @@ def run(job: str, configuration: Configuration, *, wait: float, report: Report) 
             raise Fault(message)
 
 
-def back_up_databases(
+def back_up(
     configuration: Configuration,
     record: Record,
+    items: Sequence[tuple[str, str]],
     *,
-    only: Collection[str],
-    accepted: Collection[str],
+    accepted: Collection[str] = (),
     report: Report,
 ) -> None:
     """
-    Copy all declared databases, or those that are asked for.
+    Copy databases and volumes, one after the other; then see whether anything on the server is in no backup.
+
+    + items: kind and name of each
+    + accepted: names of those whose losses are meant
 
     Raises:
         Fault: the repository cannot be used; nothing was stored.
     """
-    _known((*only, *accepted), configuration.databases, "database", all_known=[*configuration.volumes])
-    names = [name for name in configuration.databases if not only or name in only]
     repository = ready(configuration, report)
     versions = {"restic": restic_version()}
-    for name in names:
-        report(f"database {name}")
+    for kind, name in items:
+        report(f"{kind} {name}")
         attempt(
             record,
-            "database",
+            kind,
             name,
             report,
-            lambda name=name: databases.back_up(  # type: ignore[misc] # mypy cannot infer a lambda's default
-                name, configuration, repository, accepted=accepted, versions=versions
-            ),
+            partial(_copied, kind, name, configuration, repository, accepted, versions, report),
         )
     _gaps(configuration, record, report)
+
+
+def _copied(
+    kind: str,
+    name: str,
+    configuration: Configuration,
+    repository: Repository,
+    accepted: Collection[str],
+    versions: Mapping[str, str],
+    report: Report,
+) -> Item:
+    if kind == databases.KIND:
+        return databases.back_up(name, configuration, repository, accepted=accepted, versions=versions)
+    return volumes.back_up(
+        name, configuration, repository, accepted=accepted, versions=versions, report=report
+    )
 
 
 def attempt(record: Record, kind: str, name: str, report: Report, action: Callable[[], Item]) -> None:
@@ -92,15 +108,17 @@ def attempt(record: Record, kind: str, name: str, report: Report, action: Callab
     report(f"{'✓' if item.ok else '✗'} {kind} {name}: {item.message}")
 
 
-def ready(configuration: Configuration, report: Report) -> Repository:
+def ready(configuration: Configuration, report: Report, *, make: bool = True) -> Repository:
     """
-    The repository, made when this is its first use.
+    The repository.
+
+    + make: whether it is made when this is its first use
 
     Raises:
         Unreachable: it cannot be used, or is not the one of last time.
     """
     repository = Repository(configuration)
-    if repository.opened():
+    if repository.opened(make=make):
         report(ESCROW.format(place=configuration.repository, password=layout.PASSWORD))
     return repository
 
@@ -123,15 +141,25 @@ def _gaps(configuration: Configuration, record: Record, report: Report) -> None:
             report(f"✗ {sentence}")
 
 
-def _known(
-    names: Collection[str], known: Mapping[str, object], what: str, *, all_known: Collection[str] = ()
-) -> None:
+def chosen(
+    configuration: Configuration, kinds: Collection[str], names: Collection[str]
+) -> list[tuple[str, str]]:
+    """
+    What is to be copied: all of some kinds, or what is named.
+
+    Raises:
+        WrongConfiguration: nothing of such a name is declared; nothing was done.
+    """
+    known = [("database", name) for name in configuration.databases]
+    known += [("volume", name) for name in configuration.volumes]
+    fitting = [each for each in known if each[0] in kinds]
     for name in names:
-        if name not in known and name not in all_known:
+        if name not in {each[1] for each in fitting}:
             raise WrongConfiguration(
-                f"{name}: no {what} of this name is declared; there is: {', '.join(known) or 'none'}. "
-                "Nothing was done."
+                f"{name}: no {' or '.join(kinds)} of this name is declared to be backed up; there is: "
+                f"{', '.join(each[1] for each in fitting) or 'none'}. Nothing was done."
             )
+    return [each for each in fitting if not names or each[1] in names]
 
 
 def _summary(record: Record) -> tuple[str, bool]:

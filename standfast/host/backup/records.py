@@ -41,6 +41,8 @@ class Item:
     """Id of the snapshot, also when it is suspect."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Figures: rows, bytes, seconds, away_seconds."""
+    time: str = ""
+    """When it was dealt with, UTC; its record knows."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Record:
     def item(self, item: Item) -> None:
         """One database or volume is dealt with."""
         self.items.append(item)
-        self._add({"event": "item", "time": now(), **item_json(item)})
+        self._add({"event": "item", **item_json(item), "time": now()})
 
     def end(self, message: str, *, failed: bool) -> None:
         """The run is over."""
@@ -113,6 +115,7 @@ def item_json(item: Item) -> dict[str, Any]:
         "message": item.message,
         "snapshot": item.snapshot,
         "data": dict(item.data),
+        **({"time": item.time} if item.time else {}),
     }
 
 
@@ -145,7 +148,15 @@ def _run(path: Path) -> Run | None:
         return None
     first = lines[0]
     items = tuple(
-        Item(each["kind"], each["name"], each["ok"], each["message"], each["snapshot"], each["data"])
+        Item(
+            each["kind"],
+            each["name"],
+            each["ok"],
+            each["message"],
+            each["snapshot"],
+            each["data"],
+            each["time"],
+        )
         for each in lines
         if each["event"] == "item"
     )

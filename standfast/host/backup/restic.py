@@ -90,7 +90,7 @@ class Repository:
         Raises:
             Unreachable: the password is wrong, there is no repository, or it stays locked.
         """
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = time.monotonic() + min(LOCK_SECONDS, seconds)
         freed = False
         while True:
             done = programs.run(
@@ -121,9 +121,11 @@ class Repository:
         except (ValueError, KeyError):
             raise Unreachable(f"the repository {self.place} does not answer: {done.reason}") from None
 
-    def opened(self) -> bool:
+    def opened(self, *, make: bool = True) -> bool:
         """
-        Make sure that the repository is there, and is the one of last time; a first one is made.
+        Make sure that the repository is there, and is the one of last time.
+
+        + make: whether a first one is made
 
         Returns whether it was made just now.
 
@@ -140,6 +142,8 @@ class Repository:
                     "there now. Is its disk mounted? No new one was made in its place. If you removed it "
                     f"on purpose, delete {layout.KNOWN} and run again."
                 ) from None
+            if not make:
+                raise
             self._make()
             self._remember(self.identity())
             return True
@@ -151,14 +155,37 @@ class Repository:
         self._remember(found)
         return False
 
+    def opens_with(self, password: str) -> bool:
+        """
+        Whether a password opens the repository.
+
+        Raises:
+            Unreachable: it does not answer, so nobody knows.
+        """
+        environment = {**self._environment(), "RESTIC_PASSWORD_FILE": "/dev/stdin"}
+        command = ["restic", *self._options(), "cat", "config", "--no-lock", "--no-cache"]
+        done = programs.run(command, stdin=password, environment=environment)
+        if done.code == PASSWORD_CODE or _says(done, WRONG_PASSWORD):
+            return False
+        if done.code != 0:
+            raise Unreachable(f"the repository {self.place} does not answer: {done.reason}")
+        return True
+
     def backup(
-        self, paths: Sequence[Path], tags: Sequence[str], *, time: datetime | None = None, parent: str = ""
+        self,
+        paths: Sequence[Path],
+        tags: Sequence[str],
+        *,
+        time: datetime | None = None,
+        parent: str = "",
+        seconds: float = programs.LONG,
     ) -> Stored:
         """
         Store files as one snapshot.
 
         + time: of the snapshot; the default is now
         + parent: snapshot whose unchanged files need not be read again; the default is restic's choice
+        + seconds: after which it is given up
 
         Raises:
             Unreachable: nothing was stored.
@@ -174,7 +201,7 @@ class Repository:
             options += ["--time", time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")]
         if parent:
             options += ["--parent", parent]
-        done = self.run("backup", *options, "--", *(str(path) for path in paths))
+        done = self.run("backup", *options, "--", *(str(path) for path in paths), seconds=seconds)
         summary = next((each for each in _lines(done) if each.get("message_type") == "summary"), None)
         if done.code != 0 or summary is None or not summary.get("snapshot_id"):
             unfinished = str(summary.get("snapshot_id") or "") if summary else ""
