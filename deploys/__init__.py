@@ -15,7 +15,7 @@ from pkgutil import iter_modules
 
 from pyinfra import host
 
-ORDER = ("base", "ssh", "firewall", "docker", "volumes", "apps", "caddy")
+ORDER = ("base", "ssh", "firewall", "docker", "volumes", "apps", "caddy", "backups")
 
 _ours = list(__path__)
 

@@ -17,7 +17,11 @@ def deploy() -> None:
         return
     applications = [_application(declaration, name) for name in wanted.apps]
     compose.admitted(
-        declaration.name, applications, volumes=wanted.docker.volumes, allow=wanted.firewall.allow
+        declaration.name,
+        applications,
+        volumes=wanted.docker.volumes,
+        allow=wanted.firewall.allow,
+        databases=wanted.databases.values() if wanted.backups else None,
     )
     for app in host.loop(applications):
         compose.images(app)  # first, so that an archive or a registry that fails leaves all as it was

@@ -35,6 +35,15 @@ def plain(text: str) -> Rendered:
     return Rendered(text, text)
 
 
+def hidden(name: str, secret: SecretValue) -> Rendered:
+    """
+    A file that is nothing but a secret.
+
+    + name: what is shown in its place
+    """
+    return Rendered(f"{secret.reveal().rstrip()}\n", f"‹{name}›\n")
+
+
 def render(
     source: str, where: str, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]
 ) -> Rendered:

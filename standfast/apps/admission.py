@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from standfast.apps.archive import Image, full_name
-from standfast.apps.compose_file import ComposeFile, Port, Service
-from standfast.inventory.schema import AllowRule
+from standfast.apps.compose_file import ComposeFile, Mount, Port, Service
+from standfast.inventory.schema import AllowRule, Database, Volume
 
 EVERYTHING = frozenset({"", "*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
@@ -51,6 +51,58 @@ def faults(
         found += _declared_volume_faults(file, service, images)
         found += _port_faults(file, service, host, allow)
     return found
+
+
+def uncovered(
+    file: ComposeFile,
+    *,
+    host: str,
+    app: str,
+    volumes: Mapping[str, Volume],
+    databases: Collection[Database],
+) -> list[str]:
+    """
+    Mounted volumes of which nobody has said how their data get into a backup, each with its place.
+
+    + volumes: what is under `docker.volumes`
+    + databases: what is under `databases`
+    """
+    found = []
+    dumped = {database.service for database in databases if database.app == app}
+    for service in file.services.values():
+        for mount in service.mounts:
+            named = file.volumes.get(mount.source) if mount.kind == "volume" else None
+            if named is None or named.name not in volumes:
+                continue  # refused already, with a better message
+            place = f"{file.at(mount.line)}: service {service.name} mounts the volume {named.name}"
+            wanted = volumes[named.name].backup
+            if wanted is None:
+                found.append(
+                    f"{place}, and it is in no backup. Write `backup: daily`, `weekly`, or `dump` when it "
+                    "holds nothing but a declared database, or `backup: none` and a `reason`, under "
+                    f"hosts.{host}.docker.volumes.{named.name}."
+                )
+            elif wanted == "dump" and service.name not in dumped and not _mounted_by(file, mount, dumped):
+                found.append(
+                    f"{place} with `backup: dump`, and no database of this service is declared. Write "
+                    f"`{app}: {{app: {app}, service: {service.name}}}` under hosts.{host}.databases."
+                )
+    for name in sorted(dumped - file.services.keys()):
+        found.append(
+            f"hosts.{host}.databases: expected a service of {file.path}, not {name}. It has: "
+            f"{', '.join(sorted(file.services))}."
+        )
+    return list(dict.fromkeys(found))
+
+
+def _mounted_by(file: ComposeFile, mount: Mount, services: Collection[str]) -> bool:
+    """Whether one of these services mounts the same volume."""
+    return any(
+        other.source == mount.source
+        for name in services
+        if name in file.services
+        for other in file.services[name].mounts
+    )
 
 
 def collisions(files: Mapping[str, ComposeFile]) -> list[str]:

@@ -96,6 +96,10 @@ def _print_host(host: HostPlan) -> None:
         click.echo(f"  {subject}")
         for _, change in group:
             _print_change(change)
+    if host.attention:
+        click.echo("  attention")
+    for text in host.attention:
+        click.echo(f"    {click.style('!', fg='yellow')} {text}")
 
 
 def _print_change(change: Change) -> None:

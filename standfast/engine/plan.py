@@ -46,6 +46,8 @@ class HostPlan:
     """Number of operations that were compared with the server."""
     operations: list[PlannedOperation] = field(default_factory=list)
     seconds: float = 0.0
+    attention: list[str] = field(default_factory=list)
+    """What no plan changes and people must know."""
     error: Exception | None = None
     """Why there is no plan for this server."""
 
@@ -62,6 +64,7 @@ class HostPlan:
             "resources": self.resources,
             "seconds": round(self.seconds, 3),
             "error": None if self.error is None else str(self.error),
+            "attention": self.attention,
             "changes": [{"subject": subject, **change.as_json()} for subject, change in self.changes],
         }
 

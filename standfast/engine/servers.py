@@ -20,6 +20,8 @@ from standfast.engine.plan import HostPlan, Plan
 from standfast.engine.recording import RecordingState, new_state, record
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded
+from standfast.inventory.schema import Environment
+from standfast.operations.backups import attention
 
 Report = Callable[[str], None]
 
@@ -52,7 +54,12 @@ class Servers:
         clients = {host.name: connector(host).client for host in self.state.inventory if host.connected}
         self.state = new_state(self.declarations, clients)
         plans = {
-            each.name: HostPlan(each.name, each.host.address, error=self.failures.get(each.name))
+            each.name: HostPlan(
+                each.name,
+                each.host.address,
+                attention=attention(each.host, production=each.environment == Environment.production),
+                error=self.failures.get(each.name),
+            )
             for each in self.declarations
         }
 

@@ -14,7 +14,7 @@ from typing import Literal
 from standfast.inventory import openings, public_keys
 from standfast.inventory.faults import Where, printable
 from standfast.inventory.paths import expanded, folder_on_screen, on_screen
-from standfast.inventory.schema import AllowRule, App, Caddy, Docker, Host, Inventory, SshServer
+from standfast.inventory.schema import AllowRule, App, Backups, Caddy, Docker, Host, Inventory, SshServer
 from standfast.inventory.wording import closest
 
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
@@ -79,6 +79,9 @@ def _host(host: Host, root: Path) -> Findings:
         yield from _under(_app(app, root), "apps", name)
     if host.caddy is not None:
         yield from _under(_caddy(host.caddy, root), "caddy")
+    yield from _databases(host)
+    if host.backups is not None:
+        yield from _under(_backups(host.backups), "backups")
     yield from _twice("packages", host.packages)
     whats = [entry.what for entry in host.accept]
     for i, what in enumerate(whats):
@@ -345,6 +348,42 @@ def _caddy(caddy: Caddy, root: Path) -> Findings:
                 yield Finding(
                     ("sites", name, "proxy"), f"expected a port from 1 to {HIGHEST_PORT}, not `{site.proxy}`"
                 )
+
+
+def _databases(host: Host) -> Findings:
+    for name, database in host.databases.items():
+        if database.app is not None and database.app not in host.apps:
+            close = closest(database.app, list(host.apps))
+            hint = f"did you mean `{close}`?" if close else f"it has: {', '.join(host.apps) or 'none'}"
+            yield Finding(
+                ("databases", name, "app"),
+                f"expected an application of this server, not `{printable(database.app)}`; {hint}",
+                given=(("apps",),),
+            )
+
+
+def _backups(backups: Backups) -> Findings:
+    place = backups.repository
+    if place.startswith("/var/lib/docker"):
+        yield Finding(
+            ("repository",),
+            "expected a place outside of Docker's folder: what deletes the data would delete the copies too",
+        )
+    if re.match(r"rest:https?://[^/]*:[^/]*@", place):
+        yield Finding(
+            ("repository",),
+            "expected an address without a password; write `credentials` with RESTIC_REST_USERNAME and "
+            "RESTIC_REST_PASSWORD",
+        )
+    for name in backups.credentials:
+        if name.startswith("RESTIC_PASSWORD") or name in ("PATH", "HOME", "LD_PRELOAD"):
+            yield Finding(
+                ("credentials", name),
+                "expected access to the repository's storage; the password of the copies is `password`",
+                at_key=True,
+            )
+    if len(set(backups.databases)) != len(backups.databases):
+        yield from _twice("databases", backups.databases)
 
 
 def _file(where: Where, name: str, root: Path, what: str, hint: str | None = None) -> Findings:

@@ -14,6 +14,7 @@ from standfast.inventory.schema import Host, Inventory
 from standfast.inventory.yaml_text import inline
 
 WIDTH = 100
+BACKUP_PASSWORD = "STANDFAST_BACKUP_PASSWORD"  # noqa: S105 - the name of a variable
 SCHEMA_LINE = "# yaml-language-server: $schema="
 
 
@@ -40,9 +41,16 @@ def toybox(folder: str, secrets: Mapping[str, str], health: str, volumes: list[s
             "ssh": {"from": ["any"]},
             "allow": [{"port": 80}, {"port": 443, "protocol": ["tcp", "udp"]}],
         },
-        "docker": {"volumes": {name: {} for name in volumes}},
+        "docker": {
+            "volumes": {name: {"backup": "dump" if "pgdata" in name else "weekly"} for name in volumes}
+        },
         "apps": {"toybox": app},
         "caddy": {"sites": {"toybox.example.com": {"proxy": "127.0.0.1:8000"}}},
+        "databases": {"toybox": {"app": "toybox"}},
+        "backups": {
+            "repository": "sftp:backup@203.0.113.20:/srv/restic/web-1",
+            "password": {"env": BACKUP_PASSWORD},
+        },
     }
     return {"environment": "production", "hosts": {"web-1": host}}
 

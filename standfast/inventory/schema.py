@@ -163,6 +163,35 @@ LogSize = Annotated[
     StringConstraints(pattern=r"^[1-9][0-9]*[kmg]$"),
     Expected("a size such as `500k`, `10m` or `1g`"),
 ]
+WeekDay = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
+TimeOrNever = Annotated[
+    str,
+    StringConstraints(pattern=r"^(never|([01][0-9]|2[0-3]):[0-5][0-9])$"),
+    Expected("a time of day such as `05:00`, or `never`"),
+]
+BackupPlace = Annotated[
+    str,
+    StringConstraints(pattern=r"^(/|sftp:|rest:https?://|s3:|b2:|azure:|gs:|swift:|rclone:)[^\s]+$"),
+    Expected(
+        "a repository as restic names it: an absolute path, `sftp:user@host:/path`, `rest:https://…`, `s3:…`"
+    ),
+]
+DatabaseName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=63),
+    Expected("a name of PostgreSQL's, at most 63 characters"),
+]
+ServiceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$"),
+    Expected("the name of a service in a Compose file"),
+]
+KnownHost = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/=]+$"),
+    Expected("a line of ssh-keyscan(1): host, kind and key"),
+]
+Copies = Annotated[int, Field(ge=0, le=1000), Expected("a number of copies, 0 to 1000")]
 Seconds = Annotated[int, Field(ge=1, le=3600), Expected("a number of seconds, 1 to 3600")]
 LogFiles = Annotated[int, Field(ge=1, le=1000), Expected("a number of files, 1 to 1000")]
 SshdSetting = Annotated[
@@ -318,6 +347,25 @@ class Volume(Part):
 
     labels: dict[OneLine, str] = Field(default={}, examples=[{"team": "toybox"}])
     """Labels, given when the volume is created."""
+    backup: Literal["daily", "weekly", "dump", "none"] | None = Field(default=None, examples=["weekly"])
+    """
+    How its data get into a backup. `daily` or `weekly`: a copy of its files; `dump`: it holds nothing but
+    databases that are declared and dumped; `none`: nobody needs its data, see `reason`.
+    """
+    reason: OneLine | None = Field(default=None, examples=["a cache; it fills again by itself"])
+    """Why nobody needs its data, when `backup` is `none`."""
+    writers: Literal["pause", "stop"] = Field(default="pause", examples=["pause"])
+    """
+    What happens to containers that can write to it, for the second or two in which the last changes are
+    copied. `pause`: they stand still and go on; `stop`: for programs that write all down only at their end.
+    """
+
+    @model_validator(mode="after")
+    def _excluded_with_a_reason(self) -> Volume:
+        if (self.backup == "none") != (self.reason is not None):
+            found = "it is missing" if self.backup == "none" else "`backup` is not `none`"
+            raise ValueError(f"expected `reason` where `backup` is `none`, and only there, but {found}")
+        return self
 
 
 class Docker(Part):
@@ -400,6 +448,88 @@ class Caddy(Part):
         return self
 
 
+class Database(Part):
+    """A database of PostgreSQL, in a service of an application or on the server itself."""
+
+    app: Name | None = Field(default=None, examples=["toybox"])
+    """The application whose Compose file runs it. Either this or `socket`."""
+    service: ServiceName = Field(default="db", examples=["db"])
+    """The service in that Compose file."""
+    socket: ServerPath | None = Field(default=None, examples=["/var/run/postgresql"])
+    """Folder of the socket, for PostgreSQL on the server itself. Either this or `app`."""
+    name: DatabaseName | None = Field(default=None, examples=["toybox"])
+    """Its name in PostgreSQL. Default: the name of this entry."""
+    user: DatabaseName | None = Field(default=None, examples=["toybox"])
+    """
+    Role that reads it; it must be allowed to read every row, and a superuser's copy has the roles' passwords
+    too. Default: the name of this entry.
+    """
+    may_shrink: list[OneLine] = Field(default=[], examples=[["public.django_session"]])
+    """
+    Tables that may lose half their rows or more from one copy to the next without an alarm, such as sessions
+    and queues: `schema.table`; `*` stands for any text.
+    """
+
+    @model_validator(mode="after")
+    def _app_or_socket(self) -> Database:
+        if (self.app is None) == (self.socket is None):
+            found = "neither is" if self.app is None else "both are"
+            raise ValueError(f"expected exactly one of `app` and `socket`, but {found} there")
+        return self
+
+
+class Keep(Part):
+    """How many copies stay, of each database and each volume; further ones are removed."""
+
+    daily: Copies = Field(default=14, examples=[14])
+    """The newest one of so many days."""
+    weekly: Copies = Field(default=8, examples=[8])
+    """The newest one of so many weeks."""
+    monthly: Copies = Field(default=12, examples=[12])
+    """The newest one of so many months."""
+
+
+class Backups(Part):
+    """Copies of all declared databases and volumes, made by the server itself with restic."""
+
+    repository: BackupPlace = Field(examples=["sftp:backup@203.0.113.20:/srv/restic/web-1"])
+    """
+    Where the copies go: a path on the server, `sftp:…`, `rest:…`, `s3:…`, as restic names it. A path on the
+    server does not survive the server.
+    """
+    password: Secret = Field(examples=[{"env": "STANDFAST_BACKUP_PASSWORD"}])
+    """Password that the copies are encrypted with. Without it they are lost: keep it in a third place too."""
+    credentials: dict[EnvironmentVariable, Secret] = Field(
+        default={}, examples=[{"AWS_ACCESS_KEY_ID": {"env": "BACKUP_KEY_ID"}}]
+    )
+    """Access to the repository's storage: variables of restic's environment, and where they come from."""
+    ssh_key: Secret | None = Field(default=None, examples=[{"file": "~/.config/toybox/backup-key"}])
+    """Private key for `sftp:`. Default: root's own on the server."""
+    known_hosts: list[KnownHost] = Field(
+        default=[],
+        examples=[["203.0.113.20 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH/CDmcGBmK1jHC3KWwd+k9zjm0F"]],
+    )
+    """Host keys for `sftp:`. Default: root's own on the server."""
+    append_only: bool = Field(default=False, examples=[True])
+    """Whether nothing is ever removed from here: the storage forbids it, and retention runs elsewhere."""
+    databases: list[TimeOfDay] = Field(default=["03:00"], min_length=1, examples=[["03:00"]])
+    """Times of day at which databases are dumped, in the server's time zone."""
+    volumes: TimeOfDay = Field(default="03:30", examples=["03:30"])
+    """Time of day at which volumes are copied, each one daily or weekly as it says itself."""
+    weekday: WeekDay = Field(default="sunday", examples=["sunday"])
+    """Day of weekly volumes, and of retention."""
+    check: TimeOfDay = Field(default="04:30", examples=["04:30"])
+    """Time of day at which the repository is checked; each time another fourteenth of it is read."""
+    drill: TimeOrNever = Field(default="05:00", examples=["05:00"])
+    """Time of day of the restore drill on the first of each month, or `never`."""
+    keep: Keep = Field(default=Keep(), examples=[{"daily": 14, "weekly": 8, "monthly": 12}])
+    """How many copies stay."""
+    ping: dict[Literal["databases", "volumes", "check", "prune", "drill"], Url] = Field(
+        default={}, examples=[{"databases": "https://hc-ping.com/00000000-0000-0000-0000-000000000000"}]
+    )
+    """Dead-man's switches: addresses that are told of every run, and raise the alarm when they hear none."""
+
+
 class Accepted(Part):
     """A difference that `standfast drift` shall show and not count."""
 
@@ -442,6 +572,18 @@ class Host(Part):
         default=None, examples=[{"sites": {"toybox.example.com": {"proxy": "127.0.0.1:8000"}}}]
     )
     """The web server. Left out: standfast does not install Caddy."""
+    databases: dict[Name, Database] = Field(default={}, examples=[{"toybox": {"app": "toybox"}}])
+    """Databases that are dumped into the backups."""
+    backups: Backups | None = Field(
+        default=None,
+        examples=[
+            {
+                "repository": "sftp:backup@203.0.113.20:/srv/restic/web-1",
+                "password": {"env": "STANDFAST_BACKUP_PASSWORD"},
+            }
+        ],
+    )
+    """Where copies go, when, and how many are kept. Left out: nothing is backed up."""
     accept: list[Accepted] = Field(
         default=[], examples=[[{"what": "container:mailhog", "reason": "mail catcher of the design team"}]]
     )

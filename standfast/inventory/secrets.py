@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Never, SupportsIndex
 
@@ -20,7 +20,7 @@ from standfast.errors import InventoryError
 from standfast.inventory.faults import InventoryFaults, Where, dotted, printable
 from standfast.inventory.loader import Loaded
 from standfast.inventory.paths import expanded
-from standfast.inventory.schema import Secret
+from standfast.inventory.schema import Host, Secret
 
 COMMAND_SECONDS = 60
 SHELL_CHARACTERS = frozenset("|&;<>()$`\\\"'*?[]{}~#!\n=")
@@ -63,7 +63,10 @@ class SecretValue:
         raise TypeError("a secret (hidden) cannot be pickled")
 
 
-# Secrets by host, app and name.
+# No application can be called so.
+BACKUPS = "@backups"
+
+# Secrets by host, app (or BACKUPS) and name.
 Resolved = dict[str, dict[str, dict[str, SecretValue]]]
 
 
@@ -133,19 +136,32 @@ def resolve_all(
     for host_name, host in loaded.inventory.hosts.items():
         if hosts is not None and host_name not in hosts:
             continue
-        resolved[host_name] = {}
-        for app_name, app in host.apps.items():
-            values = resolved[host_name][app_name] = {}
-            for name, secret in app.secrets.items():
-                where: Where = ("hosts", host_name, "apps", app_name, "secrets", name)
-                try:
-                    values[name] = resolver.resolve(secret, where=dotted(where))
-                except InventoryError as error:
-                    message = str(error).removeprefix(f"{dotted(where)}: ")
-                    faults.append(loaded.fault(where, message))
+        resolved[host_name] = {app_name: {} for app_name in host.apps}
+        for group, name, inside, secret in _references(host):
+            where: Where = ("hosts", host_name, *inside)
+            try:
+                value = resolver.resolve(secret, where=dotted(where))
+            except InventoryError as error:
+                message = str(error).removeprefix(f"{dotted(where)}: ")
+                faults.append(loaded.fault(where, message))
+            else:
+                resolved[host_name].setdefault(group, {})[name] = value
     if faults:
         raise InventoryFaults(faults)
     return resolved
+
+
+def _references(host: Host) -> Iterator[tuple[str, str, Where, Secret]]:
+    """All secrets of a host: group, name in it, place, reference."""
+    for app_name, app in host.apps.items():
+        for name, secret in app.secrets.items():
+            yield app_name, name, ("apps", app_name, "secrets", name), secret
+    if host.backups is not None:
+        yield BACKUPS, "password", ("backups", "password"), host.backups.password
+        if host.backups.ssh_key is not None:
+            yield BACKUPS, "ssh_key", ("backups", "ssh_key"), host.backups.ssh_key
+        for name, secret in host.backups.credentials.items():
+            yield BACKUPS, name, ("backups", "credentials", name), secret
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> SecretValue:

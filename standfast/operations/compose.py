@@ -17,7 +17,8 @@ from standfast.errors import Refused
 from standfast.facts.compose import Project, Rehearsal, bundle
 from standfast.facts.docker import Container, Contents, Volume, Volumes
 from standfast.facts.sockets import Listener, Listeners
-from standfast.inventory.schema import AllowRule
+from standfast.inventory.schema import AllowRule, Database
+from standfast.inventory.schema import Volume as DeclaredVolume
 from standfast.operations.change import Action, Change, Step
 from standfast.operations.compose_prediction import Outcome, Situation, Verdict, on_top, predict
 from standfast.operations.compose_script import up_script
@@ -42,15 +43,17 @@ def admitted(
     server: str,
     applications: Sequence[Application],
     *,
-    volumes: Collection[str],
+    volumes: Mapping[str, DeclaredVolume],
     allow: Sequence[AllowRule],
+    databases: Collection[Database] | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Look whether applications may run here: no data would be lost, no port is taken or open by accident.
 
     + server: name in the inventory, for messages
-    + volumes: names of the declared volumes
+    + volumes: the declared volumes
     + allow: what the firewall lets in
+    + databases: the declared databases; ``None`` where nothing is backed up
 
     Raises:
         Refused: everything that speaks against it, with its place; nothing has been changed.
@@ -70,6 +73,10 @@ def admitted(
             images=on_server | app.images(),
             archives=app.archives,
         )
+        if databases is not None:
+            found += admission.uncovered(
+                app.compose, host=server, app=app.name, volumes=volumes, databases=databases
+            )
         found += _taken(app, listeners, held.containers)
     found += admission.collisions({app.name: app.compose for app in applications})
     if found:

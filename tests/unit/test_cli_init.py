@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from standfast.cli.main import standfast
 from standfast.inventory import document
+from standfast.inventory.example import BACKUP_PASSWORD
 from standfast.inventory.loader import find, load
 from standfast.inventory.new_repository import SECRETS, files
 from standfast.inventory.secrets import resolve_all
@@ -47,7 +48,7 @@ def test_it_writes_everything_and_says_what_is_next(tmp_path: Path, monkeypatch:
 def test_its_inventories_load_with_their_secrets(repository: Path, name: str) -> None:
     loaded = load(find(name, cwd=repository))
     assert loaded.root == repository
-    environment = dict.fromkeys(SECRETS.values(), "a value")
+    environment = dict.fromkeys([*SECRETS.values(), BACKUP_PASSWORD], "a value")
     secrets = resolve_all(loaded, environment=environment)["web-1"]["toybox"]
     assert set(secrets) == set(SECRETS)
     host = loaded.inventory.hosts["web-1"]

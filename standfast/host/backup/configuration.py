@@ -84,8 +84,8 @@ class Configuration:
     """Nothing is removed from here: retention runs elsewhere."""
     databases: Mapping[str, Database] = field(default_factory=dict)
     volumes: Mapping[str, Volume] = field(default_factory=dict)
-    dumped: Mapping[str, str] = field(default_factory=dict)
-    """Volumes that hold nothing but a declared database: volume and entry of ``databases``."""
+    dumped: tuple[str, ...] = ()
+    """Volumes that hold nothing but declared databases, so that the dumps are their copies."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Volumes that nobody needs, and why."""
     keep: Keep = Keep()
@@ -132,6 +132,7 @@ def parse(text: str) -> Configuration:
                 for name, each in data.get("databases", {}).items()
             },
             "volumes": {name: Volume(**each) for name, each in data.get("volumes", {}).items()},
+            "dumped": tuple(data.get("dumped", ())),
             "keep": Keep(**data.get("keep", {})),
             "schedule": _schedule(data.get("schedule", {})),
         }

@@ -54,6 +54,7 @@ SELECT coalesce(current_setting('data_directory', true), '');
 OTHERS = """
 SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1;
 """
+HOME = "SELECT coalesce(current_setting('data_directory', true), '');"
 USED = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
@@ -130,20 +131,22 @@ def where(name: str, database: Database) -> tuple[Place, Container | None]:
     return postgres.in_container(container.id, database.user), container
 
 
-def undeclared(configuration: Configuration) -> list[str]:
+def gaps(configuration: Configuration) -> list[str]:
     """
-    Databases that run beside declared ones and are in no backup, one sentence each.
+    What a dump of the declared databases does not hold, one sentence each: databases beside them, volumes of
+    which the inventory says that they are dumped and that none of these databases is in.
 
     Raises:
         Fault: one of the servers does not answer.
     """
     found = []
+    homes = set()
     clusters: dict[tuple[str | None, ...], list[str]] = {}
     for name, database in configuration.databases.items():
         clusters.setdefault((database.app, database.service, database.socket), []).append(name)
     for names in clusters.values():
         first = configuration.databases[names[0]]
-        place, _ = where(names[0], first)
+        place, container = where(names[0], first)
         declared = {configuration.databases[name].database for name in names}
         others = [each for each in place.ask(OTHERS, first.database) if each not in declared]
         if "postgres" not in declared and _used(place):
@@ -152,7 +155,18 @@ def undeclared(configuration: Configuration) -> list[str]:
         found += [
             f"the database {each} of {at} is in no backup; declare it under `databases`" for each in others
         ]
+        if container is not None:
+            homes.add(container.volume_of(place.ask(HOME, first.database)[0]))
+    found += [
+        f"the volume {name} is declared with `backup: dump`, and no declared database has its data in it"
+        for name in configuration.dumped
+        if name not in homes
+    ]
     return found
+
+
+def _volume(made: DatabaseManifest) -> str:
+    return f"the volume {made.volume}" if made.volume else "no volume"
 
 
 def _used(place: Place) -> bool:
@@ -318,14 +332,10 @@ def _doubts(
             may_shrink = configuration.databases[made.name].may_shrink
             found += comparison.losses(before.census, made.census, may_shrink)
             found += _smaller(before, made, may_shrink)
+            if before.volume != made.volume:
+                found.append(f"its data are in {_volume(made)} now; they were in {_volume(before)}")
             if found and before.system_identifier != made.system_identifier:
                 found.append("and the database server was made anew since then")
-    for volume, name in configuration.dumped.items():
-        if name == made.name and made.volume != volume:
-            found.append(
-                f"its data are in {f'the volume {made.volume}' if made.volume else 'no volume'}, and not in "
-                f"{volume}, of which the inventory says so"
-            )
     return found
 
 

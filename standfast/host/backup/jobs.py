@@ -131,7 +131,7 @@ def restic_version() -> str:
 
 def _gaps(configuration: Configuration, record: Record, report: Report) -> None:
     """What is on the server and in no backup fails the run, after everything else has been stored."""
-    for look in (coverage.gaps, databases.undeclared):
+    for look in (coverage.gaps, databases.gaps):
         try:
             found = look(configuration)
         except Fault as fault:

@@ -32,7 +32,7 @@ def status(configuration: Configuration, now: datetime, runs: Sequence[Run]) -> 
         "ok": not any(each["problem"] for each in [*copies, *jobs]),
         "copies": copies,
         "jobs": jobs,
-        "dumped": dict(configuration.dumped),
+        "dumped": list(configuration.dumped),
         "excluded": dict(configuration.excluded),
         "running": running.as_json() if running else None,
         "writers_held": layout.HELD.exists(),

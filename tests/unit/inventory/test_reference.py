@@ -85,7 +85,11 @@ def test_editors_refuse_what_we_refuse(change: dict[str, object]) -> None:
 
 def test_the_example_of_this_repository_loads_with_its_environment() -> None:
     loaded = load(ROOT / "inventories/production.example.yml")
-    environment = {"TOYBOX_POSTGRES_PASSWORD": "a", "TOYBOX_DJANGO_SECRET_KEY": "b"}
+    environment = {
+        "TOYBOX_POSTGRES_PASSWORD": "a",
+        "TOYBOX_DJANGO_SECRET_KEY": "b",
+        "STANDFAST_BACKUP_PASSWORD": "c",
+    }
     resolved = resolve_all(loaded, environment=environment)
     assert resolved["web-1"]["toybox"]["postgres_password"].reveal() == "a"
     assert loaded.inventory.hosts["web-1"].address == "203.0.113.10"
