@@ -56,6 +56,7 @@ def apply(
     from standfast.engine.apply import apply as execute
     from standfast.engine.caller import caller
     from standfast.engine.holds import holding
+    from standfast.recovery.safety_copy import safety_copy
     from standfast.verification.run import verify
 
     saved = saved_plan.read(Path(environment)) if environment.endswith(".json") else None
@@ -85,6 +86,7 @@ def apply(
             stopping=lambda: waiting.step(
                 "stopping after the running operation; Ctrl-C again leaves at once"
             ),
+            copy=safety_copy,
         )
         holds.interrupted = outcome.interrupted
         changed = [host.name for host in outcome.hosts if host.done and not host.error]

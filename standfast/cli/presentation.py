@@ -58,6 +58,8 @@ def print_outcome(outcome: Outcome) -> None:
     for host in outcome.hosts:
         if host.error is None:
             click.echo(f"{_result(host)}")
+            if host.safety_copy:
+                click.echo(f"  before that: {host.safety_copy}")
     if outcome.interrupted:
         left = sum(len(host.open) for host in outcome.hosts)
         click.echo(

@@ -10,6 +10,13 @@ from standfast import __version__
 # name: (module with a function `main(arguments) -> exit code`, one line of help); imported when asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("standfast.host.backup.command", "make, check and list backups"),
+    "copies": ("standfast.host.restore.copies", "what the backups hold, and whether it was ever restored"),
+    "drill": ("standfast.host.restore.drill", "bring the newest copies back into throwaway containers"),
+    "safety-copy": (
+        "standfast.host.restore.before_changes",
+        "copy all databases before something is changed",
+    ),
+    "restore": ("standfast.host.restore.command", "bring databases and volumes back from a backup"),
 }
 
 

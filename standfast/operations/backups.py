@@ -45,6 +45,7 @@ def configured(name: str, host: Host, wanted: Backups) -> Configuration:
         },
         dumped=tuple(key for key, each in volumes.items() if each.backup == "dump"),
         excluded={key: each.reason or "" for key, each in volumes.items() if each.backup == "none"},
+        health={key: each.health for key, each in host.apps.items() if each.health},
         keep=Keep(**wanted.keep.model_dump()),
         schedule=Schedule(
             databases=tuple(wanted.databases),

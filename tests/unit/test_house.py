@@ -31,6 +31,7 @@ FORBIDDEN = {
     ),
     "deploys": ("click", *(f"standfast.{room}" for room in ("cli", "engine", "lab", "verification"))),
     "standfast/engine": ("click", "standfast.cli", "standfast.lab"),
+    "standfast/recovery": ("click", "standfast.cli", "standfast.lab", "standfast.verification"),
     "standfast/lab": (
         *("click", "pyinfra", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "facts", "operations", "verification")),

@@ -88,6 +88,8 @@ class Configuration:
     """Volumes that hold nothing but declared databases, so that the dumps are their copies."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Volumes that nobody needs, and why."""
+    health: Mapping[str, str] = field(default_factory=dict)
+    """Address on the server at which each application answers that it works: what a drill asks its copy."""
     keep: Keep = Keep()
     schedule: Schedule = Schedule()
     ping: Mapping[str, str] = field(default_factory=dict)

@@ -51,8 +51,10 @@ SELECT pg_database_size(current_database());
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
 SELECT coalesce(current_setting('data_directory', true), '');
 """
+# What a restore has replaced, or is loading, is no database of its own.
 OTHERS = """
-SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1;
+SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
+AND datname !~ '_(before|restoring)_[0-9]{14}$' ORDER BY 1;
 """
 HOME = "SELECT coalesce(current_setting('data_directory', true), '');"
 USED = """
@@ -82,12 +84,14 @@ def back_up(
     *,
     accepted: Collection[str] = (),
     versions: Mapping[str, str],
+    more_tags: Collection[str] = (),
 ) -> Item:
     """
     Make and store a copy of one database.
 
     + accepted: databases whose losses since the last copy are meant
     + versions: of ``restic`` and others, for the manifest
+    + more_tags: of the snapshot, besides those that every copy has
 
     Raises:
         Fault: nothing was stored; the earlier copies are as they were.
@@ -99,7 +103,7 @@ def back_up(
         made = _dumped(name, configuration, place, container, folder, versions)
         state.write(folder / layout.MANIFEST, manifest.text(made))
         doubts = _doubts(made, configuration, repository, meant=name in accepted)
-        tags = [layout.TAG, layout.tag(KIND, name), *([layout.SUSPECT] if doubts else [])]
+        tags = [layout.TAG, layout.tag(KIND, name), *([layout.SUSPECT] if doubts else []), *more_tags]
         stored = repository.backup([folder], tags, time=records.moment(made.time))
         _arrived(repository, stored.snapshot, folder, made)
     figures = {

@@ -1,0 +1,217 @@
+"""
+A restore: copies of what is there, everything fetched, loaded and compared beside it, then the swaps.
+
+Until a swap, what is there is untouched; a swap is one transaction, or one step of the file system. So
+whatever happens there is the old data or the new, complete; `leftovers` says which after a killed run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from standfast.host.backup import census, databases, layout, writers
+from standfast.host.backup.faults import Fault
+from standfast.host.backup.manifest import DatabaseManifest, VolumeManifest
+from standfast.host.backup.postgres import Place
+from standfast.host.backup.restic import Repository
+from standfast.host.restore import database, journal, volume
+from standfast.host.restore.journal import Undertaking
+from standfast.host.restore.prospect import Prospect, Restorable
+from standfast.host.restore.telling import Report
+
+FETCHED = layout.STATE / "restoring"
+
+
+@dataclass
+class Outcome:
+    """What a restore has come to for one database or volume."""
+
+    prospect: Prospect
+    undertaking: Undertaking
+    kept: str | None = None
+    """Name of what was replaced; ``None`` when nothing was there."""
+    notes: list[str] = field(default_factory=list)
+    away_seconds: float = 0.0
+    """For which its writers were stopped, or its sessions ended."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "kind": self.prospect.kind,
+            "name": self.prospect.name,
+            "target": self.prospect.target,
+            "snapshot": self.prospect.copy.id,
+            "time": self.prospect.manifest.time,
+            "kept": self.kept,
+            "then": self.prospect.then,
+            "notes": self.notes,
+            "away_seconds": round(self.away_seconds, 2),
+        }
+
+
+def undertakings(prospects: Sequence[Prospect], stamp: str) -> list[Undertaking]:
+    """What will be done, with all names that will be used."""
+    return [
+        Undertaking(
+            kind=each.kind,
+            name=each.name,
+            target=each.target,
+            snapshot=each.copy.id,
+            time=each.manifest.time,
+            beside=database.beside_name(each.target, "restoring", stamp),
+            before=database.beside_name(each.target, "before", stamp),
+        )
+        for each in prospects
+    ]
+
+
+def stamp() -> str:
+    """The time in names, UTC."""
+    return datetime.now(timezone.utc).strftime("%Y%m%d%H%M%S")
+
+
+def perform(restorable: Restorable, prospects: Sequence[Prospect], report: Report) -> list[Outcome]:
+    """
+    Restore all of these, or none: everything is prepared before the first swap.
+
+    + prospects: what was shown; exactly these copies are taken
+
+    Raises:
+        Fault: something could not be prepared, and all is as it was; or a swap failed, and the message says
+            which were made.
+    """
+    begun = undertakings(prospects, stamp())
+    journal.write(begun)
+    outcomes = [Outcome(each, undertaking) for each, undertaking in zip(prospects, begun, strict=True)]
+    try:
+        for outcome in outcomes:
+            outcome.notes = _prepare(restorable, outcome, report)
+    except Fault:
+        for each in begun:
+            forgotten(restorable, each)
+        raise
+    finally:
+        shutil.rmtree(FETCHED, ignore_errors=True)
+    for done, outcome in enumerate(outcomes):
+        try:
+            _swap(restorable, outcome, report)
+        except Fault as fault:
+            raise Fault(f"{fault} {_told(outcomes[:done], outcomes[done:])}") from fault
+        journal.close(outcome.undertaking)
+    return outcomes
+
+
+def forgotten(restorable: Restorable, undertaking: Undertaking) -> None:
+    """Remove what a restore has made and never put into service; the journal entry goes when it is gone."""
+    if undertaking.kind == "database":
+        place = _place(restorable, undertaking.name)
+        database.drop(place, undertaking.beside)
+    else:
+        volume.discard(undertaking.beside)
+    journal.close(undertaking)
+
+
+def fetch(repository: Repository, snapshot: str, target: Path) -> None:
+    """
+    Get a whole snapshot out of the repository.
+
+    Raises:
+        Fault: it could not be read whole; what was fetched of it is worth nothing.
+    """
+    done = repository.run("restore", snapshot, "--target", str(target))
+    if done.code != 0:
+        raise Fault(f"copy {snapshot[:8]} could not be fetched: {done.reason}")
+
+
+def _prepare(restorable: Restorable, outcome: Outcome, report: Report) -> list[str]:
+    """Make the copy beside what is there, and compare it; notes for people."""
+    manifest = outcome.prospect.manifest
+    if isinstance(manifest, DatabaseManifest):
+        return _prepare_database(restorable, outcome, manifest, report)
+    _prepare_volume(restorable, outcome, manifest, report)
+    return []
+
+
+def _prepare_database(
+    restorable: Restorable, outcome: Outcome, manifest: DatabaseManifest, report: Report
+) -> list[str]:
+    name, beside = outcome.prospect.name, outcome.undertaking.beside
+    report(f"database {name}: fetching the copy of {manifest.time}")
+    fetched = FETCHED / beside
+    fetch(restorable.repository, outcome.prospect.copy.id, fetched)
+    folder = fetched / layout.staging("database", name).relative_to("/")
+    database.checked_files(folder, manifest)
+    place = _place(restorable, name)
+    report(f"database {name}: loading {manifest.census.rows:,} rows into {beside}")
+    database.load(place, folder, manifest, beside)
+    shutil.rmtree(fetched, ignore_errors=True)
+    report(f"database {name}: comparing {len(manifest.census.tables)} tables with the manifest")
+    faults, notes = database.compared(manifest, census.of(place, beside))
+    if faults:
+        raise Fault(
+            f"database {name}: the copy of {manifest.time} is not what its manifest says: "
+            f"{'; '.join(faults)}. Nothing was replaced."
+        )
+    return notes
+
+
+def _prepare_volume(
+    restorable: Restorable, outcome: Outcome, manifest: VolumeManifest, report: Report
+) -> None:
+    name = outcome.prospect.name
+    place = volume.make(outcome.undertaking.beside, {volume.LABEL: name})
+    report(f"volume {name}: fetching {manifest.files:,} files, {manifest.bytes / 1e6:,.1f} MB")
+    fetch(restorable.repository, outcome.prospect.copy.id, volume.fetching_place(place))
+    volume.settle_fetched(place, manifest)
+    faults = volume.differences(manifest, volume.contents(place))
+    if faults:
+        raise Fault(
+            f"volume {name}: the copy of {manifest.time} is not what its manifest says: {'; '.join(faults)}. "
+            "Nothing was replaced."
+        )
+
+
+def _swap(restorable: Restorable, outcome: Outcome, report: Report) -> None:
+    undertaking = outcome.undertaking
+    report(f"{undertaking.kind} {undertaking.name}: swapping it in")
+    started = time.monotonic()
+    if undertaking.kind == "database":
+        place = _place(restorable, undertaking.name)
+        there = undertaking.target in database.databases(place)
+        journal.update(replace(undertaking, loaded=True))
+        database.swap(place, undertaking.target, undertaking.beside, undertaking.before)
+        outcome.kept = undertaking.before if there else None
+    else:
+        _swap_volume(outcome, report)
+    outcome.away_seconds = time.monotonic() - started
+
+
+def _swap_volume(outcome: Outcome, report: Report) -> None:
+    undertaking, manifest = outcome.undertaking, outcome.prospect.manifest
+    labels = dict(manifest.labels) if isinstance(manifest, VolumeManifest) else {}
+    target = volume.mountpoint(undertaking.target) or volume.make(undertaking.target, labels)
+    beside = volume.mountpoint(undertaking.beside)
+    if beside is None:
+        raise Fault(f"volume {undertaking.beside} is gone; somebody has removed it.")
+    journal.update(replace(undertaking, new_folder=beside.stat().st_ino))
+    with writers.held(volume.users(undertaking.target), "stop", report):
+        volume.swap(target, beside)
+    if volume.keep(undertaking.beside, undertaking.before, {volume.LABEL: undertaking.name}):
+        outcome.kept = undertaking.before
+
+
+def _told(done: Sequence[Outcome], left: Sequence[Outcome]) -> str:
+    made = ", ".join(f"{each.prospect.kind} {each.prospect.target}" for each in done) or "nothing"
+    not_made = ", ".join(f"{each.prospect.kind} {each.prospect.target}" for each in left)
+    return f"Replaced before that: {made}. As it was, complete: {not_made}. Run the same restore again."
+
+
+def _place(restorable: Restorable, name: str) -> Place:
+    place, _ = databases.where(name, restorable.configuration.databases[name])
+    return place

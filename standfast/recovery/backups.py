@@ -1,0 +1,156 @@
+"""Backups now, what there is, drills, and whether the team's copy of the password works."""
+
+from __future__ import annotations
+
+import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
+
+# isort: split
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyinfra.api import Host
+
+from standfast.engine import audit
+from standfast.engine.audit import exit_code_of, outcome_of
+from standfast.engine.caller import Caller
+from standfast.engine.servers import Servers, connector
+from standfast.errors import Locked, Refused
+from standfast.recovery.host_program import Answer, HostProgramFailed, follow
+
+Report = Callable[[str], None]
+WAIT = 600
+"""Seconds to wait for a run of cron that is at work."""
+WRONG, BUSY, REFUSED = 3, 5, 6
+
+
+class BackupFailed(HostProgramFailed):
+    """A backup or a drill did not end well; the earlier backups are as they were."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What one server has answered."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    """For people."""
+    document: dict[str, Any] | None = None
+    seconds: float = 0.0
+    error: Exception | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The server's part of ``--json``."""
+        return {
+            "name": self.name,
+            **(self.document or {}),
+            "seconds": round(self.seconds, 1),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def back_up(servers: Servers, names: Sequence[str], by: Caller, report: Report) -> list[Result]:
+    """
+    Back up now: everything, or the databases and volumes of these names.
+
+    The server's own lock keeps two runs apart; the servers' lock is not taken, so that a backup is
+    possible while a person looks at a plan, and on a server that is not in order.
+    """
+    arguments = ["backup", "all", f"--wait={WAIT}", *names]
+    return _asked(servers, arguments, report, by=by)
+
+
+def drill(servers: Servers, by: Caller, report: Report) -> list[Result]:
+    """Bring the newest copies back into throwaway containers, on each server."""
+    return _asked(servers, ["drill", "--json", f"--wait={WAIT}"], report, by=by)
+
+
+def copies(servers: Servers, report: Report) -> list[Result]:
+    """What the backups hold, and whether it was ever restored. Changes nothing."""
+    return _asked(servers, ["copies", "--json"], report)
+
+
+def password(servers: Servers, text: str, by: Caller, report: Report) -> list[Result]:
+    """
+    Whether a copy of the password opens the repository.
+
+    + text: the password; it travels on standard input
+    """
+    return _asked(servers, ["backup", "check-password"], report, by=by, stdin=text.encode())
+
+
+def _asked(
+    servers: Servers,
+    arguments: Sequence[str],
+    report: Report,
+    *,
+    by: Caller | None = None,
+    stdin: bytes = b"",
+) -> list[Result]:
+    results = {each.name: Result(each.name) for each in servers.declarations}
+
+    def ask(host: Host) -> None:
+        result, started = results[host.name], time.monotonic()
+        try:
+            answer = follow(
+                connector(host), arguments, lambda line: report(f"{host.name}  {line}"), stdin=stdin
+            )
+            result.lines = list(answer.errors)
+            result.document = answer.document()
+            _judged(host, answer, result)
+        finally:
+            result.seconds = time.monotonic() - started
+
+    servers.each(servers.connected(), ask)
+    for name, result in results.items():
+        result.error = servers.failures.get(name)
+    if by is not None:
+        _record(servers, by, list(results.values()))
+    return list(results.values())
+
+
+def _judged(host: Host, answer: Answer, result: Result) -> None:
+    """
+    Raise what the exit code means.
+
+    Raises:
+        Refused, Locked: nothing was done.
+        BackupFailed: the message says what.
+    """
+    if answer.code == 0:
+        return
+    place = connector(host).place
+    error = (result.document or {}).get("error")
+    message = str(error or "\n".join(_complaint(answer)) or f"exit code {answer.code}")
+    if answer.code == BUSY:
+        raise Locked(f"{place}: {message}")
+    if answer.code in (WRONG, REFUSED):
+        raise Refused(f"{place}: {message}")
+    raise BackupFailed(f"{place}: {message}")
+
+
+def _complaint(answer: Answer) -> list[str]:
+    """The program's last message, all of its lines."""
+    starts = [n for n, line in enumerate(answer.errors) if line.startswith("standfast-host ")]
+    lines = answer.errors[starts[-1] :] if starts else answer.errors[-3:]
+    return [line.partition(": ")[2] if line.startswith("standfast-host ") else line for line in lines]
+
+
+def _record(servers: Servers, by: Caller, results: Sequence[Result]) -> None:
+    """Into the controller's audit log; each server keeps records of its own runs."""
+    records: list[dict[str, object]] = []
+    for each in results:
+        outcome, code = (
+            ("done", 0) if each.error is None else (outcome_of(each.error), exit_code_of(each.error))
+        )
+        records.append(
+            {
+                "time": audit.now(),
+                **by.record(each.name),
+                "outcome": outcome,
+                "exit": code,
+                "seconds": round(each.seconds, 1),
+            }
+        )
+    audit.remember(servers.loaded, records, lambda _: None)
