@@ -5,7 +5,7 @@ from pyinfra.api.deploy import deploy as subject
 
 from standfast.declaration import declared, template
 from standfast.facts.ssh import SshPorts
-from standfast.operations import apt, files, firewall, systemd
+from standfast.operations import apt, files, firewall, other_firewalls, systemd
 from standfast.operations.change import Change
 from standfast.operations.files import Activation
 from standfast.rendering import Rendered
@@ -32,5 +32,12 @@ def deploy() -> None:
     apt.packages(["iptables"])
     files.file(firewall.LOADER, template("firewall/load.sh.j2"), mode="755", validate='sh -n "$new"')
     files.file(UNIT, template("firewall/standfast-firewall.service.j2"), activate=READ_UNITS)
-    firewall.ruleset(ipv4=rules("ipv4"), ipv6=rules("ipv6"), ssh=wanted.ssh)
+    firewall.ruleset(
+        ipv4=rules("ipv4"),
+        ipv6=rules("ipv6"),
+        ssh=wanted.ssh,
+        replaced=wanted.replace,
+        elsewhere=declared().elsewhere,
+    )
     systemd.service("standfast-firewall")
+    other_firewalls.off(wanted.replace, load=f"{firewall.LOADER} load {firewall.FOLDER}")

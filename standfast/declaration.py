@@ -33,6 +33,8 @@ class Declaration:
     """Folder of the user's repository; files named in the inventory are relative to it."""
     secrets: Mapping[str, Mapping[str, SecretValue]] = field(default_factory=dict)
     """Resolved secrets, by application and name."""
+    elsewhere: bool = False
+    """Whether the user says that the rules may shut out this machine."""
 
     def variables(self) -> dict[str, object]:
         """What every template may use."""

@@ -22,6 +22,7 @@ INTERRUPTED = 130
 @options.selection
 @options.yes
 @click.option("--no-verify", is_flag=True, help="Do not run the assertions of `standfast verify` afterwards.")
+@options.elsewhere
 def apply(
     environment: str,
     limit: tuple[str, ...],
@@ -29,12 +30,14 @@ def apply(
     as_json: bool,
     yes: bool,
     no_verify: bool,
+    elsewhere: bool,
 ) -> None:
     """Make the servers of ENV what the inventory declares; show the plan and ask first.
 
     Exactly the commands of the plan are executed; then a second plan must be empty, and the assertions
     of `standfast verify` must hold. Volumes, databases and backups are never removed.
     When it is interrupted or fails half-way, run it again: it goes on from there.
+    With --i-am-elsewhere nothing is verified afterwards: from here it may not be possible.
 
     \b
     Examples:
@@ -63,7 +66,10 @@ def apply(
     if saved:
         environment, limit, only = str(saved.inventory), saved.limit, saved.only
     with (
-        open_servers(environment, limit, only, quiet=as_json, saved=saved) as (servers, waiting),
+        open_servers(environment, limit, only, quiet=as_json, saved=saved, elsewhere=elsewhere) as (
+            servers,
+            waiting,
+        ),
         holding(servers, caller(servers.loaded, "apply"), report=waiting.step, tell=waiting.tell) as holds,
     ):
         planned = servers.plan(only)
@@ -91,7 +97,7 @@ def apply(
         holds.interrupted = outcome.interrupted
         changed = [host.name for host in outcome.hosts if host.done and not host.error]
         verification = None
-        if changed and not (only or no_verify or outcome.interrupted):
+        if changed and not (only or no_verify or elsewhere or outcome.interrupted):
             waiting.step(f"verifying {', '.join(changed)}")
             verification = verify(servers.loaded, changed)
             holds.unverified = {check.server for check in verification.failed()}

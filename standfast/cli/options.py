@@ -20,6 +20,13 @@ only = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 yes = click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
 
+elsewhere = click.option(
+    "--i-am-elsewhere",
+    "elsewhere",
+    is_flag=True,
+    help="Let the firewall shut out the address that you come from now.",
+)
+
 
 def selection(command: F) -> F:
     """``ENV --limit HOST --only SUBJECT --json``."""

@@ -17,8 +17,14 @@ DIFFERENCES = 2
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan for `apply FILE`."
 )
+@options.elsewhere
 def plan(
-    environment: str, limit: tuple[str, ...], only: tuple[str, ...], as_json: bool, output: Path | None
+    environment: str,
+    limit: tuple[str, ...],
+    only: tuple[str, ...],
+    as_json: bool,
+    output: Path | None,
+    elsewhere: bool,
 ) -> None:
     """Show every change that apply would make to the servers of ENV, with a diff. Writes nothing.
 
@@ -41,7 +47,7 @@ def plan(
     from standfast.engine.audit import remember_plan
     from standfast.engine.caller import caller
 
-    with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
+    with open_servers(environment, limit, only, quiet=as_json, elsewhere=elsewhere) as (servers, waiting):
         planned = servers.plan(only)
         remember_plan(servers.loaded, caller(servers.loaded, "plan"), planned, waiting.tell)
         if output:

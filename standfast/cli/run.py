@@ -32,18 +32,20 @@ def open_servers(
     *,
     quiet: bool,
     saved: SavedPlan | None = None,
+    elsewhere: bool = False,
 ) -> Iterator[tuple[Servers, Waiting]]:
     """
     Load the inventory, fetch the secrets, connect; disconnect at the end.
 
     + saved: a plan from a file, whose sources must not have changed
+    + elsewhere: whether the firewalls may shut out this machine
     """
     loaded = load(find(environment, cwd=Path.cwd()))
     if saved:
         _check_saved(saved, loaded)
     deploys.use_repository(loaded.root)
     _check_subjects(only)
-    chosen = declarations(loaded, limit)
+    chosen = declarations(loaded, limit, elsewhere=elsewhere)
     with Waiting(quiet=quiet) as waiting:
         waiting.step(f"connecting to {', '.join(each.name for each in chosen)}")
         with ticking(waiting), connected(loaded, chosen) as servers:

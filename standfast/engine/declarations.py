@@ -27,9 +27,13 @@ def chosen_hosts(loaded: Loaded, limit: Collection[str] = ()) -> list[str]:
     return [name for name in hosts if not limit or name in limit]
 
 
-def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaration]:
+def declarations(
+    loaded: Loaded, limit: Collection[str] = (), *, elsewhere: bool = False
+) -> list[Declaration]:
     """
     The servers of an inventory, or those named in `limit`; each secret is fetched once.
+
+    + elsewhere: whether their firewalls may shut out this machine
 
     Raises:
         UsageError: a name in `limit` is not in the inventory; no host was contacted.
@@ -44,6 +48,7 @@ def declarations(loaded: Loaded, limit: Collection[str] = ()) -> list[Declaratio
             host=loaded.inventory.hosts[name],
             root=loaded.root,
             secrets=secrets[name],
+            elsewhere=elsewhere,
         )
         for name in names
     ]

@@ -94,7 +94,8 @@ class OtherFirewalls(Fact[list[str]]):
     """
     Programs that keep rules of their own and would fight with ours, and rules that ours cannot see.
 
-    Each is a sentence's middle: "expected no other firewall, found …".
+    Of ``ufw``, ``firewalld``, ``nftables`` (the service), ``iptables-legacy`` and ``iptables-nft`` (the one
+    that iptables does not show).
 
     Source: systemctl(1), ufw.conf(5), iptables-legacy(8).
     """
@@ -186,16 +187,11 @@ exec unshare --net sh -c '
 '"""
 
 _OTHERS = r"""
-active() { systemctl is-active --quiet "$1"; }
-if active ufw.service && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2> /dev/null; then
-  echo 'ufw, which is enabled (`sudo ufw disable`)'
-fi
-if active firewalld.service; then
-  echo 'firewalld, which runs (`sudo systemctl disable --now firewalld`)'
-fi
-if active nftables.service; then
-  echo 'nftables.service, which replaces all rules when it starts (`sudo systemctl disable --now nftables`)'
-fi
+there() { systemctl is-active --quiet "$1" || systemctl is-enabled --quiet "$1" 2> /dev/null; }
+# `ufw enable` loads its rules and does not start the unit.
+command -v ufw > /dev/null && grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
+there firewalld.service && echo firewalld
+there nftables.service && echo nftables
 case $(iptables -V 2> /dev/null) in
   *nf_tables*) other=legacy; grep -qs filter /proc/net/ip_tables_names /proc/net/ip6_tables_names || exit 0 ;;
   *legacy*) other=nft ;;
@@ -204,5 +200,5 @@ esac
 if { "iptables-$other-save" -t filter; "ip6tables-$other-save" -t filter; } 2> /dev/null |
   grep -qE '^-A |^:(INPUT|FORWARD) DROP'
 then
-  echo "rules of another backend, which iptables does not show (\`sudo iptables-$other-save\` does)"
+  echo "iptables-$other"
 fi"""

@@ -221,6 +221,7 @@ def _sshd_settings(server: SshServer) -> Findings:
 def _firewall(host: Host) -> Findings:
     firewall = host.firewall
     yield from _under(_sources(firewall.ssh.sources), "ssh")
+    yield from _twice("replace", list(firewall.replace))
     yield from _ssh_family(host)
     sound: dict[int, AllowRule] = {}
     for i, rule in enumerate(firewall.allow):

@@ -335,6 +335,13 @@ class Firewall(Part):
         default=[], examples=[[{"port": 80}, {"port": 443, "protocol": ["tcp", "udp"]}]]
     )
     """Openings. The order does not matter: whatever one of them lets in comes in."""
+    replace: list[Literal["ufw", "firewalld", "nftables", "iptables-legacy", "iptables-nft"]] = Field(
+        default=[], examples=[["ufw"]]
+    )
+    """
+    Other firewalls that standfast may switch off, once its own rules are in force, and their rules with
+    them. Without this word it refuses to work beside one. Packages and configuration files stay.
+    """
     log_drops: PerMinute | None = Field(default=None, examples=[6])
     """
     Dropped packets that the kernel's log gets, at most so many in a minute for each of SSH, other ports

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
@@ -20,6 +20,7 @@ from standfast.inventory.schema import AllowRule, SshRule
 from standfast.operations.change import Change, Step
 from standfast.operations.diff import unified
 from standfast.operations.named import operation
+from standfast.operations.other_firewalls import NAMES
 from standfast.rendering import Rendered, plain
 
 FOLDER = "/etc/standfast/firewall"
@@ -57,7 +58,9 @@ def openings(rules: Iterable[AllowRule], family: Family) -> list[Opening]:
 
 
 @operation
-def ruleset(*, ipv4: Rendered, ipv6: Rendered, ssh: SshRule) -> Generator[StringCommand, None, None]:
+def ruleset(
+    *, ipv4: Rendered, ipv6: Rendered, ssh: SshRule, replaced: Collection[str] = (), elsewhere: bool = False
+) -> Generator[StringCommand, None, None]:
     """
     Make sure that our chains are these, now and after a reboot; no other rule is touched.
 
@@ -66,6 +69,8 @@ def ruleset(*, ipv4: Rendered, ipv6: Rendered, ssh: SshRule) -> Generator[String
 
     + ipv4, ipv6: complete texts for iptables-restore, with our chains only
     + ssh: who may open an SSH connection
+    + replaced: other firewalls that may be there still, because they are switched off afterwards
+    + elsewhere: whether the address that standfast comes from now may be shut out
 
     Raises:
         Refused: standfast itself could not come back, the rules are wrong, or another firewall is there.
@@ -81,10 +86,14 @@ def ruleset(*, ipv4: Rendered, ipv6: Rendered, ssh: SshRule) -> Generator[String
         server=str(session.server or ""),
         port=session.port or 0,
     )
-    faults = [*_locked_out(present, session, ssh), *_others(), *_wrong(present)]
+    shut_out = list(_locked_out(present, session, ssh))
+    faults = [*([] if elsewhere else shut_out), *_others(replaced), *_wrong(present)]
     if faults:
         raise Refused("\n".join(f"firewall: {fault}" for fault in faults) + " Nothing was changed.")
-    changes = [*_live_changes(present, texts), *_written_changes(texts)]
+    stays = "open connections stay"
+    if shut_out:
+        stays += f"; SSH from {session.client}, where you are, is shut out"
+    changes = [*_live_changes(present, texts, stays), *_written_changes(texts)]
     if not changes:
         host.noop("the firewall is as declared")
         return
@@ -111,7 +120,8 @@ def _locked_out(present: Filter | None, session: Session, ssh: SshRule) -> Itera
     if len(networks) == len(ssh.sources) and not any(client in network for network in networks):
         yield (
             f"ssh.from: expected a network that includes {client}, from which standfast is connected, found "
-            f"{', '.join(map(str, networks))}. Add it, for example `{client}/{client.max_prefixlen}`."
+            f"{', '.join(map(str, networks))}. Add it, for example `{client}/{client.max_prefixlen}`, or "
+            "say `--i-am-elsewhere` when you always come from another address."
         )
     elif present is not None and not present.fault and present.reachable is False:
         yield (
@@ -120,9 +130,13 @@ def _locked_out(present: Filter | None, session: Session, ssh: SshRule) -> Itera
         )
 
 
-def _others() -> Iterator[str]:
+def _others(replaced: Collection[str]) -> Iterator[str]:
     for found in host.get_fact(OtherFirewalls):
-        yield f"expected no other firewall on the server, found {found}."
+        if found not in replaced:
+            yield (
+                f"expected no other firewall on the server, found {NAMES[found]}. Say `replace: [{found}]` "
+                "(inventory: firewall), and standfast switches it off when its own rules are in force."
+            )
 
 
 def _wrong(present: Filter | None) -> Iterator[str]:
@@ -130,22 +144,22 @@ def _wrong(present: Filter | None) -> Iterator[str]:
         yield f"templates/firewall/rules.j2: iptables does not accept the rules: {present.fault}."
 
 
-def _live_changes(present: Filter | None, texts: dict[str, Rendered]) -> Iterator[Change]:
+def _live_changes(present: Filter | None, texts: dict[str, Rendered], stays: str) -> Iterator[Change]:
     """What changes in the kernel, in iptables' own spelling; before iptables is there, in ours."""
     for family in FAMILIES:
         if present is None:
             lines = [line for line in texts[family].text.splitlines() if line.startswith("-A ")]
             yield Change("create", f"{SHOWN[family]} firewall", diff="\n".join(f"+{line}" for line in lines))
         elif family in present.live and present.live[family] != present.wanted[family]:
-            yield _live_change(family, present.live[family], present.wanted[family])
+            yield _live_change(family, present.live[family], present.wanted[family], stays)
 
 
-def _live_change(family: Family, live: Rules, wanted: Rules) -> Change:
+def _live_change(family: Family, live: Rules, wanted: Rules, stays: str) -> Change:
     new = not live.chains
     return Change(
         "create" if new else "update",
         f"{SHOWN[family]} firewall",
-        "open connections stay",
+        stays,
         unified(live.text.encode(), plain(wanted.text)),
     )
 

@@ -139,13 +139,6 @@ def test_template_that_shuts_us_out_is_found_in_a_trial(firewall: Subject) -> No
     path.unlink()
 
 
-def test_other_firewall_is_named(firewall: Subject) -> None:
-    unit = "/run/systemd/system/firewalld.service"
-    firewall.root(f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit}; systemctl start firewalld")
-    assert "found firewalld, which runs" in firewall.refusal()
-    firewall.root(f"systemctl stop firewalld; rm {unit}; systemctl daemon-reload")
-
-
 def test_sshd_on_another_port(firewall: Subject) -> None:
     firewall.root("printf 'Port 22\\nPort 2222\\n' > /etc/ssh/sshd_config.d/port.conf; systemctl reload ssh")
     assert firewall.targets() != []
