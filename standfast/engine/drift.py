@@ -24,6 +24,7 @@ from standfast.engine.recording import Question, note_questions, record
 from standfast.engine.servers import Servers, connector
 from standfast.errors import CouldNotLook, Refused
 from standfast.facts.apt import Packages
+from standfast.facts.rule_words import READ_BY
 from standfast.facts.ssh import CurrentSession, Session
 from standfast.operations.change import Change, Step
 
@@ -241,12 +242,13 @@ def _telling(change: Change) -> str:
 
 def _rules(diff: str) -> str:
     """What a diff of our firewall rules says, in words."""
-    lines = diff.splitlines()
-    missing, foreign = (sum(line.startswith(sign) for line in lines) for sign in ("+-A", "--A"))
+    moved = [line for line in diff.splitlines() if READ_BY.search(line)]
+    lines = [line for line in diff.splitlines() if line not in moved]
+    missing, foreign = (sum(line.startswith(sign) for line in lines) for sign in "+-")
     words = [
         *([f"{missing} rule{'' if missing == 1 else 's'} missing"] if missing else []),
         *([f"{foreign} added by hand"] if foreign else []),
-        *(["our rules no longer come first"] if any(line.startswith("--I") for line in lines) else []),
+        *(["our rules no longer come first"] if any(line.startswith("-") for line in moved) else []),
     ]
     return ", ".join(words)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import unified_diff
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
@@ -15,13 +16,13 @@ from pyinfra.api import StringCommand
 from standfast.errors import Refused
 from standfast.facts.files import File
 from standfast.facts.firewall import Filter, Firewall, OtherFirewalls, Rules
+from standfast.facts.rule_words import in_words
 from standfast.facts.ssh import CurrentSession, Session
 from standfast.inventory.schema import AllowRule, SshRule
 from standfast.operations.change import Change, Step
-from standfast.operations.diff import unified
 from standfast.operations.named import operation
 from standfast.operations.other_firewalls import NAMES
-from standfast.rendering import Rendered, plain
+from standfast.rendering import Rendered
 
 FOLDER = "/etc/standfast/firewall"
 LOADER = "/usr/local/lib/standfast/firewall-load"
@@ -149,7 +150,8 @@ def _live_changes(present: Filter | None, texts: dict[str, Rendered], stays: str
     for family in FAMILIES:
         if present is None:
             lines = [line for line in texts[family].text.splitlines() if line.startswith("-A ")]
-            yield Change("create", f"{SHOWN[family]} firewall", diff="\n".join(f"+{line}" for line in lines))
+            diff = "\n".join(f"+ {in_words(line)}" for line in lines)
+            yield Change("create", f"{SHOWN[family]} firewall", diff=diff)
         elif family in present.live and present.live[family] != present.wanted[family]:
             yield _live_change(family, present.live[family], present.wanted[family], stays)
 
@@ -160,8 +162,15 @@ def _live_change(family: Family, live: Rules, wanted: Rules, stays: str) -> Chan
         "create" if new else "update",
         f"{SHOWN[family]} firewall",
         stays,
-        unified(live.text.encode(), plain(wanted.text)),
+        _difference(live, wanted),
     )
+
+
+def _difference(live: Rules, wanted: Rules) -> str:
+    """Rules in words, each after its sign, with a neighbour on both sides."""
+    old, new = ([in_words(line) for line in rules.text.splitlines()] for rules in (live, wanted))
+    lines = [line for line in unified_diff(old, new, lineterm="", n=1) if not line.startswith("@@")]
+    return "\n".join(f"{line[0]} {line[1:]}" for line in lines[2:])
 
 
 def _written_changes(texts: dict[str, Rendered]) -> Iterator[Change]:
