@@ -20,23 +20,25 @@ SILENT = {
     ("--reject-with", "icmp-port-unreachable"),
     ("--reject-with", "icmp6-port-unreachable"),
 }
-STATES = {"RELATED,ESTABLISHED": "open connections", "ESTABLISHED": "answers", "DNAT": "published ports"}
+STATES = {"RELATED,ESTABLISHED": "open connections", "ESTABLISHED": "answers", "DNAT": "published"}
 # In the order in which they stand in a sentence.
 PHRASES = {
+    "--ctstate": "{}",
     "-p": "{}",
     "--dport": "{}",
     "--ctorigdstport": "{}",
-    "--ctstate": "of {}",
     "-s": "from {}",
     "-d": "to {}",
     "-i": "through {}",
     "-o": "towards {}",
     "--comment": "({})",
+}
+LIMITS = {
     "--limit": "at most {}",
     "--hashlimit-upto": "at most {} for each address",
     "--limit-burst": "{} at once",
     "--hashlimit-burst": "{} at once",
-    "--hashlimit-srcmask": "of a /{}",
+    "--hashlimit-srcmask": "of one /{}",
     "--hashlimit-name": "counted as {}",
     "--hashlimit-htable-expire": "for {} ms",
 }
@@ -59,10 +61,14 @@ def in_words(rule: str) -> str:
     options = [pair for pair in zip(words[2::2], words[3::2], strict=True) if pair not in SILENT]
     values = dict(options)
     verb = VERBS.get(values.pop("-j", ""))
-    if verb is None or len(values) + 1 < len(options) or not values.keys() <= PHRASES.keys():
+    if verb is None or len(values) + 1 < len(options) or not values.keys() <= {*PHRASES, *LIMITS}:
         return rule
-    phrases = [PHRASES[name].format(_value(name, values[name])) for name in PHRASES if name in values]
-    return f"{PLACES[words[1]]:<{WIDTH}}{verb} {' '.join(phrases) or 'everything else'}"
+    what = " ".join(_phrases(values, PHRASES)) or "everything else"
+    return f"{PLACES[words[1]]:<{WIDTH}}{verb} {', '.join([what, *_phrases(values, LIMITS)])}"
+
+
+def _phrases(values: dict[str, str], known: dict[str, str]) -> list[str]:
+    return [known[name].format(_value(name, values[name])) for name in known if name in values]
 
 
 def _value(name: str, value: str) -> str:

@@ -19,10 +19,10 @@ WORDS = {
     ),
     "-A STANDFAST-INPUT -p tcp -m tcp --dport 22 -m hashlimit --hashlimit-upto 45/min --hashlimit-burst 45 "
     "--hashlimit-mode srcip --hashlimit-name ssh-45 --hashlimit-srcmask 64 -m comment --comment ssh -j ACCEPT": (
-        "host       let in tcp 22 (ssh) at most 45/min for each address 45 at once of a /64 counted as ssh-45"
+        "host       let in tcp 22 (ssh), at most 45/min for each address, 45 at once, of one /64, counted as ssh-45"
     ),
     "-A STANDFAST-DOCKER -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 --ctdir ORIGINAL -j RETURN": (
-        "containers let in tcp 80 of published ports"
+        "containers let in published tcp 80"
     ),
 }
 UNKNOWN = [
