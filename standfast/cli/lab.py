@@ -10,9 +10,9 @@ import sys
 import click
 
 from standfast.errors import StandfastError, UsageError
-from standfast.lab import nspawn
+from standfast.lab import drivers
+from standfast.lab.drivers import DRIVERS, Driver, Server
 from standfast.lab.image import RELEASES
-from standfast.lab.places import Lab
 
 EXIT_CODES = "Exit codes: 0 done; 1 failed; 3 the command line is wrong; 130 interrupted."
 
@@ -44,30 +44,45 @@ def become_root() -> None:
     os.execvp("sudo", ["sudo", "env", *kept, *again])  # noqa: S606 (no shell is wanted)
 
 
-def as_data(server: nspawn.Server) -> dict[str, object]:
+def as_data(server: Server, driver: str) -> dict[str, object]:
     """What --json shows of a server."""
     return {
         "name": server.name,
+        "driver": driver,
         "release": server.release,
         "state": server.state,
         "address": server.address,
         "address6": server.address6,
+        "ports": server.ports,
         "ssh_config": str(server.ssh_config),
     }
+
+
+def place(server: Server) -> str:
+    """Where a server is: its addresses, or the ports of this machine that lead to it."""
+    if server.ports:
+        return "  ".join(f"{server.address}:{outside} → {inside}" for inside, outside in server.ports.items())
+    return f"{server.address}  {server.address6}"
+
+
+def of(name: str) -> Driver:
+    """The driver of a server that is there."""
+    return DRIVERS[drivers.driver_of(name)]
 
 
 @click.group(epilog=EXIT_CODES)
 def lab() -> None:
     """Throwaway real servers on this machine: Debian, with sshd, systemd, iptables and Docker's needs.
 
-    Reached as a rented server is: by key, as the account `ops` with sudo; root login is off.
-    Needs Linux, root (sudo is called for you) and systemd-nspawn.
+    Reached as a rented server is: by key, as an account with sudo; root login is off.
+    Needs Linux, root (sudo is called for you) and systemd-nspawn, or Vagrant and qemu for a VM.
 
     \b
     Examples:
       standfast lab up web-1                        a Debian 13 server
       standfast lab ssh web-1 -- sudo apt update    a command on it
       standfast lab power-cut web-1                 pull the plug
+      standfast lab up vm-1 --driver vagrant        a VM, with a kernel of its own
       standfast lab destroy --all                   as if nothing had been
     """
 
@@ -75,21 +90,29 @@ def lab() -> None:
 @lab.command(epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--release", type=click.Choice(list(RELEASES)), default="trixie", show_default=True)
+@click.option(
+    "--driver",
+    type=click.Choice(list(DRIVERS)),
+    default=next(iter(DRIVERS)),
+    show_default=True,
+    help="nspawn: a container that boots in seconds; vagrant: a VM.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the server as JSON.")
-def up(name: str, release: str, as_json: bool) -> None:
+def up(name: str, release: str, driver: str, as_json: bool) -> None:
     """Make a server, or switch it on; ends when it answers by SSH.
 
     \b
     Examples:
       standfast lab up web-1
       standfast lab up old-1 --release bookworm
+      standfast lab up vm-1 --driver vagrant
     """
     become_root()
-    server = nspawn.up(name, release, report)
+    server = drivers.up(name, driver, release, report)
     if as_json:
-        click.echo(json.dumps(as_data(server), indent=2))
+        click.echo(json.dumps(as_data(server, driver), indent=2))
     else:
-        click.echo(f"{server.name}  {server.address}  {server.address6}")
+        click.echo(f"{server.name}  {place(server)}")
         report(f"ssh -F {server.ssh_config} {server.name}")
 
 
@@ -103,12 +126,12 @@ def list_(as_json: bool) -> None:
       standfast lab list --json
     """
     become_root()
-    found = [as_data(server) for server in nspawn.servers()]
+    found = drivers.servers()
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps([as_data(server, driver) for driver, server in found], indent=2))
         return
-    for server in found:
-        click.echo("{name:16} {release:9} {state:11} {address:15} {address6}".format(**server))
+    for driver, server in found:
+        click.echo(f"{server.name:16} {driver:8} {server.release:9} {server.state:11} {place(server)}")
     if not found:
         report("no server; `standfast lab up NAME` makes one")
 
@@ -120,16 +143,16 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(name: str, command: tuple[str, ...]) -> None:
-    """Log in as `ops`, or run a command there.
+    """Log in (as `ops`, on a VM as `vagrant`), or run a command there.
 
     \b
     Examples:
       standfast lab ssh web-1
       standfast lab ssh web-1 -- sudo journalctl -n 20
     """
-    if not os.access(Lab.current().key, os.R_OK):
+    server = of(name).get(name)
+    if not os.access(server.key, os.R_OK):
         become_root()
-    server = nspawn.get(name)
     words = command[1:] if command[:1] == ("--",) else command
     argv = ["ssh", "-F", str(server.ssh_config), name]
     sys.stdout.flush()
@@ -146,7 +169,7 @@ def reboot(name: str) -> None:
       standfast lab reboot web-1
     """
     become_root()
-    nspawn.reboot(name, report)
+    of(name).reboot(name, report)
 
 
 @lab.command("power-cut", epilog=EXIT_CODES)
@@ -159,7 +182,7 @@ def power_cut(name: str) -> None:
       standfast lab power-cut web-1 && standfast lab power-on web-1
     """
     become_root()
-    nspawn.power_cut(name)
+    of(name).power_cut(name)
 
 
 @lab.command("power-on", epilog=EXIT_CODES)
@@ -172,7 +195,35 @@ def power_on(name: str) -> None:
       standfast lab power-on web-1
     """
     become_root()
-    nspawn.power_on(name, report)
+    of(name).power_on(name, report)
+
+
+@lab.command(epilog=EXIT_CODES)
+@click.argument("name")
+@click.argument("label")
+def snapshot(name: str, label: str) -> None:
+    """Keep a server as it is now; one of the same label is replaced. A VM's memory is kept too.
+
+    \b
+    Example:
+      standfast lab snapshot web-1 before-the-test
+    """
+    become_root()
+    of(name).snapshot(name, label, report)
+
+
+@lab.command(epilog=EXIT_CODES)
+@click.argument("name")
+@click.argument("label")
+def restore(name: str, label: str) -> None:
+    """Take a server back to a snapshot; what happened on it since is gone.
+
+    \b
+    Example:
+      standfast lab restore web-1 before-the-test
+    """
+    become_root()
+    of(name).restore(name, label, report)
 
 
 @lab.command(epilog=EXIT_CODES)
@@ -192,10 +243,11 @@ def destroy(names: tuple[str, ...], every: bool, yes: bool) -> None:
     become_root()
     if every:
         # A lab may be shared: what stands here can be somebody else's work.
-        names = tuple(nspawn.names())
+        names = tuple(name for driver in DRIVERS.values() for name in driver.names())
         if names and not yes:
             click.confirm(f"Remove {', '.join(names)} with their disks?", abort=True, err=True)
         if not names:
-            nspawn.clear(report)
+            for driver in DRIVERS.values():
+                driver.clear(report)
     for name in names:
-        nspawn.destroy(name, report)
+        of(name).destroy(name, report)

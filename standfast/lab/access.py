@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
+from standfast.errors import StandfastError
+from standfast.lab import programs
 from standfast.lab.image import ACCOUNT
 from standfast.lab.places import Lab, write_atomically
 from standfast.lab.programs import run
@@ -22,6 +26,54 @@ class Reachable(Protocol):
     def host_keys(self) -> list[str]:
         """Public host keys, each `type base64`."""
         ...
+
+
+class Answering(Protocol):
+    """What it takes to run a command on a server."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ssh_config(self) -> Path:
+        """The OpenSSH configuration that knows this server by its name."""
+        ...
+
+
+def run_on(
+    server: Answering,
+    command: str,
+    *,
+    check: bool = True,
+    input: str | None = None,
+    timeout: float | None = 120,
+    connect: int = 10,
+) -> subprocess.CompletedProcess[str]:
+    """
+    Run a shell command on a server over SSH, as the account that its configuration names.
+
+    + connect: seconds until there must be a connection
+
+    Raises:
+        StandfastError: it took longer than ``timeout`` seconds; or, with check, it failed.
+    """
+    argv = ["ssh", "-F", str(server.ssh_config), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={connect}"]
+    try:
+        done = subprocess.run(
+            [*argv, server.name, "--", command],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}),
+        )
+    except subprocess.TimeoutExpired:
+        raise StandfastError(f"{server.name}: `{command}` did not end within {timeout} s") from None
+    if check and done.returncode != 0:
+        raise StandfastError(
+            f"{server.name}: `{command}` failed with {done.returncode}: {programs.last_words(done)}"
+        )
+    return done
 
 
 def ensure_key(lab: Lab) -> None:

@@ -78,7 +78,7 @@ def ensure(lab: Lab, release: str, report: Report = silent) -> Path:
     """
     if release not in RELEASES:
         raise UsageError(f"lab: release: expected {' or '.join(RELEASES)}, not {release}")
-    recipe = _recipe(release)
+    recipe = first_day(release)
     images = lab.cache / "images"
     ready = images / f"{release}-{recipe.key}"
     if ready.is_dir():
@@ -94,7 +94,8 @@ def ensure(lab: Lab, release: str, report: Report = silent) -> Path:
     return ready
 
 
-def _recipe(release: str) -> Recipe:
+def first_day(release: str) -> Recipe:
+    """What a server of this release has on its first day."""
     return Recipe(
         release=release,
         architecture=run(["dpkg", "--print-architecture"]).stdout.strip(),
@@ -146,15 +147,26 @@ def _build(recipe: Recipe, ready: Path) -> None:
     building = Path(mkdtemp(prefix=f".{recipe.release}.building-", dir=ready.parent))
     try:
         root = building / "root"
-        run(_mmdebstrap(recipe, root), env=_apt_proxy())
-        for name, text in recipe.files:
-            (root / name).write_text(text)
-            (root / name).chmod(0o440 if "sudoers" in name else 0o644)
+        make_root(recipe, root)
         root.rename(ready)
     except StandfastError as error:
         raise StandfastError(f"{error}\n  No image was made; nothing else was changed.") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def make_root(recipe: Recipe, root: Path) -> None:
+    """
+    Make a whole Debian in the folder ``root``, which is not there yet.
+
+    Raises:
+        StandfastError: it cannot be made; the folder may be there, half full.
+    """
+    run(_mmdebstrap(recipe, root), env=_apt_proxy())
+    for name, text in recipe.files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+        (root / name).chmod(0o440 if "sudoers" in name else 0o644)
 
 
 def _mmdebstrap(recipe: Recipe, root: Path) -> list[str]:

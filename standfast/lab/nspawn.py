@@ -23,7 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from standfast.errors import StandfastError, UsageError
-from standfast.lab import access, disk, image, network, processes, programs
+from standfast.lab import access, copies, disk, image, network, processes, programs
 from standfast.lab.places import Lab, Report, silent, write_atomically
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -34,6 +34,7 @@ SHUTDOWN_SECONDS = 90
 
 # What systemd understands when its number 1 receives it.
 REBOOT = signal.SIGRTMIN + 5
+POWER_OFF = signal.SIGRTMIN + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ class Server:
     def ssh_config(self) -> Path:
         """The OpenSSH configuration that knows this server by its name."""
         return self.lab.ssh_config
+
+    @property
+    def key(self) -> Path:
+        """The private key that opens it."""
+        return self.lab.key
+
+    @property
+    def ports(self) -> dict[int, int]:
+        """None lead to it from elsewhere: it has an address of its own."""
+        return {}
 
     @property
     def machine(self) -> str:
@@ -114,30 +125,8 @@ class Server:
         input: str | None = None,
         timeout: float | None = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """
-        Run a shell command as the account ``ops``, over SSH.
-
-        Raises:
-            StandfastError: it took longer than ``timeout`` seconds; or, with check, it failed.
-        """
-        argv = ["ssh", "-F", str(self.ssh_config), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
-        try:
-            done = subprocess.run(
-                [*argv, self.name, "--", command],
-                check=False,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-                **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}),
-            )
-        except subprocess.TimeoutExpired:
-            raise StandfastError(f"{self.name}: `{command}` did not end within {timeout} s") from None
-        if check and done.returncode != 0:
-            raise StandfastError(
-                f"{self.name}: `{command}` failed with {done.returncode}: {programs.last_words(done)}"
-            )
-        return done
+        """Run a shell command as the account ``ops``; see ``access.run_on``."""
+        return access.run_on(self, command, check=check, input=input, timeout=timeout)
 
 
 def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
@@ -259,6 +248,49 @@ def power_on(name: str, report: Report = silent) -> Server:
         if not server.running:
             report(f"{name}: booting at {server.address}")
             _boot(server)
+    return server
+
+
+def snapshot(name: str, label: str, report: Report = silent) -> Server:
+    """
+    Keep a copy of the server's disk; a running server is shut down for it and starts again.
+
+    A snapshot of the same label is replaced.
+
+    Raises:
+        UsageError: the label is not possible.
+        StandfastError: there is no such server, or it does not shut down; it still runs.
+    """
+    copies.check_label(label)
+    with _lab().server_lock(name, report):
+        server = _complete(name)
+        running = server.running
+        if running:
+            report(f"{name}: shutting down")
+            _shut_down(server)
+        report(f"{name}: keeping its disk as {label}")
+        copies.keep(server.folder, label)
+        if running:
+            _boot(server)
+    return server
+
+
+def restore(name: str, label: str, report: Report = silent) -> Server:
+    """
+    Take the disk back to a snapshot, as if the plug were pulled, and switch the server on.
+
+    Raises:
+        UsageError: the label is not possible.
+        StandfastError: there is no such server or snapshot; nothing has been changed.
+    """
+    copies.check_label(label)
+    with _lab().server_lock(name, report):
+        server = _complete(name)
+        copies.require(server.folder, label)
+        _stop(server)
+        report(f"{name}: back to {label}")
+        copies.bring_back(server.folder, label)
+        _boot(server)
     return server
 
 
@@ -454,6 +486,19 @@ def _port_open(server: Server) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
+
+
+def _shut_down(server: Server) -> None:
+    """Switch off in order."""
+    leader = processes.leader(server.folder)
+    if leader is not None:
+        processes.send(leader, POWER_OFF, server.folder)
+    if not processes.wait_until(lambda: not processes.of(server.folder), SHUTDOWN_SECONDS):
+        raise StandfastError(
+            f"lab: {server.name} has not shut down within {SHUTDOWN_SECONDS} s; it still runs. "
+            f"`standfast lab power-cut {server.name}` stops it in any case; see {server.console}"
+        )
+    _stop(server)
 
 
 def _stop(server: Server) -> None:

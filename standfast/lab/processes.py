@@ -1,9 +1,10 @@
 """
 The processes of one server, found by what they are and never by a remembered number.
 
-A server's root file system is an overlay mounted in a mount namespace of its own, so whatever
-runs in that namespace names the server's folder in its mount table. A recycled process id can
-therefore not be mistaken for one of ours.
+A server runs in a mount namespace of its own, with a mount that names the server's folder: the
+overlay of its disk, or the run-time folder of a VM's libvirtd. So whatever runs in that namespace
+names the folder in its mount table. A recycled process id can therefore not be mistaken for one of
+ours.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _lives_in(pid: int, folder: Path, tables: dict[str, bool]) -> bool:
         namespace = str((PROC / str(pid) / "ns/mnt").readlink())
         if namespace not in tables:
             table = (PROC / str(pid) / "mountinfo").read_text(errors="surrogateescape")
-            tables[namespace] = f",upperdir={folder}/disk/upper," in table
+            tables[namespace] = f",upperdir={folder}/disk/upper," in table or f" - tmpfs {folder} " in table
         return tables[namespace]
     except OSError:
         return False

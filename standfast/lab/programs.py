@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from standfast.errors import StandfastError
 
-# program: Debian package that has it
-REQUIRED = {
+# program: Debian packages that it needs
+NSPAWN = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "ip": "iproute2",
@@ -24,25 +24,41 @@ REQUIRED = {
     "setsid": "util-linux",
 }
 
+VAGRANT = {
+    "vagrant": "vagrant vagrant-libvirt",
+    "libvirtd": "libvirt-daemon libvirt-daemon-driver-qemu",
+    "virsh": "libvirt-clients",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mke2fs": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "mount": "mount",
+    "unshare": "util-linux",
+    "setpriv": "util-linux",
+    "setsid": "util-linux",
+}
+
 # An ordinary account's PATH often lacks the sbin folders.
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"])
 
 
-def require() -> None:
+def require(programs: Mapping[str, str] = NSPAWN) -> None:
     """
-    Make sure that this machine can have lab servers.
+    Make sure that this machine can have lab servers that need these programs.
 
     Raises:
         StandfastError: not Linux, not root, or a program is missing; nothing has been changed.
     """
     if platform.system() != "Linux":
         raise StandfastError(
-            f"lab: expected Linux with systemd-nspawn, found {platform.system()}; "
+            f"lab: expected Linux, found {platform.system()}; "
             "use the Vagrantfile instead (docs/lab.md). Nothing was changed."
         )
-    missing = [program for program in REQUIRED if shutil.which(program, path=PATH) is None]
+    missing = [program for program in programs if shutil.which(program, path=PATH) is None]
     if missing:
-        packages = sorted({REQUIRED[program] for program in missing})
+        packages = sorted({programs[program] for program in missing})
         raise StandfastError(
             f"lab: not installed on this machine: {', '.join(missing)}. "
             f"On Debian or Ubuntu: sudo apt-get install {' '.join(packages)}. Nothing was changed."

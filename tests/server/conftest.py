@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from standfast.lab import nspawn
+from standfast.lab.drivers import DRIVERS
 from standfast.lab.nspawn import Server
 
 STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
@@ -99,19 +100,25 @@ def repository(tmp_path: Path) -> Repository:
 def no_lab_left_behind() -> Iterator[None]:
     """Labs of runs that were killed go before the first test, our own after the last one."""
     if WORKER in ("", "gw0"):
-        for lab in LABS.glob("test-*"):
-            owner = lab.name.split("-")[1]
-            if not (owner.isdecimal() and Path("/proc", owner).exists()):
-                _remove(lab)
+        remove_labs_of_killed_runs()
     yield
     _remove(LAB)
+
+
+def remove_labs_of_killed_runs() -> None:
+    """Take away every test lab whose run is no more."""
+    for lab in LABS.glob("test-*"):
+        owner = lab.name.split("-")[1]
+        if not (owner.isdecimal() and Path("/proc", owner).exists()):
+            _remove(lab)
 
 
 def _remove(lab: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STANDFAST_LAB_DIR", str(lab))
-        for name in nspawn.names():
-            nspawn.destroy(name)
+        for driver in DRIVERS.values():
+            for name in driver.names():
+                driver.destroy(name)
     shutil.rmtree(lab, ignore_errors=True)  # a test without servers has made none
 
 

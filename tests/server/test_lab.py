@@ -250,9 +250,21 @@ def test_ssh_command_gives_the_exit_code(pair: tuple[Server, Server]) -> None:
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(programs.REQUIRED, "no-such-program", "some-package")
+    monkeypatch.setitem(programs.NSPAWN, "no-such-program", "some-package")
     with pytest.raises(StandfastError, match=r"no-such-program.*apt-get install some-package"):
         nspawn.up("crash")
+
+
+def test_a_snapshot_takes_the_disk_back(pair: tuple[Server, Server]) -> None:
+    one, _ = pair
+    one.run("echo before > letter")
+    nspawn.snapshot("one", "letter")
+    one.run("echo after > letter; sync letter")
+    with pytest.raises(StandfastError, match="no snapshot other; there is: letter"):
+        nspawn.restore("one", "other")
+    assert one.run("cat letter").stdout == "after\n"
+    nspawn.restore("one", "letter")
+    assert one.run("cat letter").stdout == "before\n"
 
 
 def test_servers_without_their_supervisor_are_found_and_ended(pair: tuple[Server, Server], lab: Lab) -> None:

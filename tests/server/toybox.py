@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from standfast.lab.nspawn import Server
+from standfast.lab.drivers import Server
 from tests.server.conftest import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +65,8 @@ def ask(server: Server, path: str = "/healthz") -> subprocess.CompletedProcess[s
             "-m",
             "10",
             "--fail",
-            "--resolve",
-            f"{SITE}:443:{server.address}",
+            "--connect-to",
+            f"{SITE}:443:{server.address}:{server.ports.get(443, 443)}",
             f"https://{SITE}{path}",
         ],
         capture_output=True,

@@ -1,0 +1,150 @@
+"""
+A server's life from nothing to nothing, in this order: what the container and the VM must both go through.
+
+The tests build on each other, as a server's days do; run them with ``-x`` (script/test-vm does).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standfast.lab import processes
+from standfast.lab.drivers import Driver, Server
+from tests.server.conftest import Repository
+from tests.server.toybox import ask, build_images, counts, full_toybox, manage
+from tests.vm import ledger
+
+# Where a processor is emulated, on a machine that does other things too.
+APPLY_SECONDS = 1800
+HEALTHY_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def server(driver: Driver) -> Iterator[Server]:
+    """A server as on its first day; whatever is left of it at the end goes."""
+    yield driver.up("web-1", report=print)
+    if "web-1" in driver.names():
+        driver.destroy("web-1")
+
+
+@pytest.fixture(scope="module")
+def infra(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Repository:
+    """The example, declared for this server."""
+    images = tmp_path_factory.mktemp("images")
+    build_images(images)
+    repository = Repository(tmp_path_factory.mktemp("infra"))
+    full_toybox(repository, server, images)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def planned(infra: Repository) -> dict[str, Any]:
+    """The plan of a blank server."""
+    return plan(infra)
+
+
+def plan(infra: Repository, expect: int = 2) -> dict[str, Any]:
+    """What apply would do, as data."""
+    done = infra.standfast("plan", "lab", "--json", expect=expect, timeout=APPLY_SECONDS)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def apply(infra: Repository) -> dict[str, Any]:
+    """Apply with verification, as data."""
+    done = infra.standfast("apply", "lab", "--yes", "--json", expect=0, timeout=APPLY_SECONDS)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def verify(infra: Repository) -> None:
+    """Make all assertions on the live server."""
+    infra.standfast("verify", "lab", expect=0, timeout=APPLY_SECONDS)
+
+
+def wait_until_healthy(server: Server) -> None:
+    """Nobody helps: wait until the site answers from outside."""
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    while (answer := ask(server)).returncode != 0:
+        assert time.monotonic() < deadline, answer.stderr
+        time.sleep(0.5)
+
+
+def boot_id(server: Server) -> str:
+    """Another one after each boot."""
+    return server.run("cat /proc/sys/kernel/random/boot_id").stdout
+
+
+def test_the_plan_of_a_blank_server_changes_nothing(infra: Repository, planned: dict[str, Any]) -> None:
+    assert len(planned["hosts"][0]["changes"]) > 25
+    assert plan(infra)["hosts"][0]["changes"] == planned["hosts"][0]["changes"]
+
+
+def test_apply_does_what_the_plan_listed(infra: Repository, planned: dict[str, Any]) -> None:
+    done = apply(infra)
+    assert done["hosts"][0]["done"] == planned["hosts"][0]["changes"]
+    assert [check for check in done["verification"]["checks"] if check["outcome"] == "failed"] == []
+
+
+def test_a_second_apply_changes_nothing(infra: Repository) -> None:
+    assert apply(infra)["hosts"][0]["done"] == []
+
+
+def test_the_site_answers_from_outside(server: Server) -> None:
+    manage(server, "fill --users 20")
+    assert json.loads(ask(server).stdout)
+    assert "og:title" in ask(server, "/posts/1/").stdout
+
+
+def test_a_snapshot_brings_lost_rows_back(infra: Repository, driver: Driver, server: Server) -> None:
+    before = counts(server)
+    driver.snapshot(server.name, "filled")
+    wait_until_healthy(server)
+    manage(server, "flush --no-input")
+    assert counts(server) != before
+    driver.restore(server.name, "filled")
+    wait_until_healthy(server)
+    assert counts(server) == before
+
+
+def test_everything_is_back_after_a_reboot(infra: Repository, driver: Driver, server: Server) -> None:
+    before, boot = counts(server), boot_id(server)
+    driver.reboot(server.name)
+    assert boot_id(server) != boot
+    wait_until_healthy(server)
+    assert counts(server) == before
+    verify(infra)
+
+
+def test_a_power_cut_loses_no_row_that_was_promised(
+    infra: Repository, driver: Driver, server: Server
+) -> None:
+    ledger.make(server)
+    with ledger.writer(server) as writer:
+        writer.wait_for(30)
+        driver.power_cut(server.name)
+        promised = writer.promised()
+    driver.power_on(server.name)
+    wait_until_healthy(server)
+    found = ledger.rows(server)
+    print(f"{len(promised)} rows were promised, {len(found)} are there")
+    assert promised <= found
+    verify(infra)
+
+
+def test_nothing_has_to_be_changed_after_all_that(infra: Repository) -> None:
+    assert plan(infra, expect=0)["hosts"][0]["changes"] == []
+
+
+def test_nothing_is_left_behind(driver: Driver, server: Server) -> None:
+    folder: Path = server.folder
+    driver.destroy(server.name)
+    assert not folder.exists()
+    assert processes.of(folder) == set()
+    assert server.name not in driver.names()
