@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -12,15 +14,16 @@ from standfast.cli import options
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
-    from standfast.engine.apply import Outcome
+    from standfast.engine.outcome import Outcome
+    from standfast.engine.rollout import Limit
+    from standfast.inventory.loader import Loaded
     from standfast.verification.run import Verification
-
-INTERRUPTED = 130
 
 
 @click.command()
 @options.selection
 @options.yes
+@options.rollout
 @click.option("--no-verify", is_flag=True, help="Do not run the assertions of `standfast verify` afterwards.")
 @options.elsewhere
 def apply(
@@ -29,6 +32,9 @@ def apply(
     only: tuple[str, ...],
     as_json: bool,
     yes: bool,
+    serial: int | None,
+    canary: tuple[str, ...],
+    max_failures: Limit | None,
     no_verify: bool,
     elsewhere: bool,
 ) -> None:
@@ -39,39 +45,50 @@ def apply(
     When it is interrupted or fails half-way, run it again: it goes on from there.
     With --i-am-elsewhere nothing is verified afterwards: from here it may not be possible.
 
+    All servers are changed at once, each on its own, unless you say otherwise. With --serial or --canary
+    each part is verified before the next one is begun, and the first failure is the last one.
+
     \b
     Examples:
       standfast apply production
       standfast apply lab --yes
       standfast apply production --limit web-1 --only caddy
+      standfast apply production --canary web-1 --serial 5
+      standfast apply production --serial 10 --max-failures 5%
       standfast apply monday.plan.json       exactly this plan of `plan -o`, or nothing
 
     \b
     Exit codes: 0 nothing to do, or done and checked; 1 failed, the message says what was changed;
-    3 the inventory or the command line is wrong; 5 somebody else is at work; 6 refused, nothing was
-    changed; 130 interrupted.
+    3 the inventory or the command line is wrong; 5 somebody else is at work, 6 refused: nothing was
+    changed on any server; 130 interrupted.
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
-    from standfast.cli.presentation import print_plan, progress_line
+    if canary and (no_verify or elsewhere):
+        switch = "--no-verify" if no_verify else "--i-am-elsewhere"
+        raise UsageError(f"--canary: the others are begun when its assertions hold; leave out {switch}")
+    from standfast.cli.presentation import print_errors, print_plan, progress_line
     from standfast.cli.run import open_servers
     from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
     from standfast.engine.caller import caller
     from standfast.engine.holds import holding
+    from standfast.engine.rollout import Rollout
     from standfast.recovery.safety_copy import safety_copy
-    from standfast.verification.run import verify
+    from standfast.verification.run import together
 
+    rollout = Rollout(serial, canary, max_failures)
     saved = saved_plan.read(Path(environment)) if environment.endswith(".json") else None
     if saved:
         environment, limit, only = str(saved.inventory), saved.limit, saved.only
     with (
-        open_servers(environment, limit, only, quiet=as_json, saved=saved, elsewhere=elsewhere) as (
+        open_servers(environment, limit, only, quiet=as_json, saved=saved, rollout=rollout, elsewhere=elsewhere) as (
             servers,
             waiting,
         ),
         holding(servers, caller(servers.loaded, "apply"), report=waiting.step, tell=waiting.tell) as holds,
     ):
+        verifying = _Verifying(servers.loaded, canary if only or no_verify or elsewhere else None, waiting.step)
         planned = servers.plan(only)
         if saved:
             servers.refuse(planned, saved_plan.check_servers(saved, planned))
@@ -79,10 +96,14 @@ def apply(
         waiting.pause()
         if not as_json:
             print_plan(planned)
-        if planned.has_changes and not yes and not waiting.confirmed("Make these changes?"):
-            holds.declined = True
-            click.echo("nothing was changed", err=True)
-            raise click.exceptions.Exit(0)
+        stopped = rollout.why_stop(planned.errors, len(planned.hosts))
+        if planned.has_changes and not (yes or stopped):
+            print_errors(planned.errors)
+            if not waiting.confirmed("Make these changes?"):
+                holds.declined = True
+                click.echo("nothing was changed", err=True)
+                raise click.exceptions.Exit(0)
+
         outcome = execute(
             servers,
             planned,
@@ -92,22 +113,47 @@ def apply(
             stopping=lambda: waiting.step(
                 "stopping after the running operation; Ctrl-C again leaves at once"
             ),
+            rollout=rollout,
+            verify=verifying,
             copy=safety_copy,
         )
         holds.interrupted = outcome.interrupted
-        changed = [host.name for host in outcome.hosts if host.done and not host.error]
-        verification = None
-        if changed and not (only or no_verify or elsewhere or outcome.interrupted):
-            waiting.step(f"verifying {', '.join(changed)}")
-            verification = verify(servers.loaded, changed)
-            holds.unverified = {check.server for check in verification.failed()}
-    _finish(outcome, verification, as_json=as_json)
+    _finish(outcome, together(verifying.made), as_json=as_json)
+
+
+@dataclass(slots=True)
+class _Verifying:
+    """Makes assertions on servers that were changed, and keeps what they found."""
+
+    loaded: Loaded
+    names: Collection[str] | None
+    """The servers to look at; ``None`` means all."""
+    report: Callable[[str], None]
+    made: list[Verification] = field(default_factory=list)
+
+    def __call__(self, changed: Collection[str]) -> set[str]:
+        from standfast.cli.run import some
+        from standfast.verification.run import verify
+
+        wanted = [name for name in changed if self.names is None or name in self.names]
+        if not wanted:
+            return set()
+        self.report(f"verifying {some(wanted)}")
+        self.made.append(verify(self.loaded, wanted))
+        failed = {check.server for check in self.made[-1].failed()}
+        # A test of the user's own may name no server; then it speaks of all of them.
+        return failed if failed <= set(wanted) else set(wanted)
 
 
 def _finish(outcome: Outcome, verification: Verification | None, *, as_json: bool) -> Never:
     """Print what was done and what the assertions found; end with the exit code."""
-    from standfast.cli.presentation import print_errors, print_json, print_outcome, print_verification
-    from standfast.cli.run import exit_with
+    from standfast.cli.presentation import (
+        print_errors,
+        print_json,
+        print_outcome,
+        print_totals,
+        print_verification,
+    )
 
     if as_json:
         print_json(outcome.as_json() | {"verification": verification and verification.as_json()})
@@ -115,8 +161,7 @@ def _finish(outcome: Outcome, verification: Verification | None, *, as_json: boo
         print_outcome(outcome)
         if verification:
             print_verification(verification)
-    errors = {host.name: host.error for host in outcome.hosts if host.error}
-    print_errors(errors)
-    if not errors and verification and verification.failed():
-        raise click.exceptions.Exit(1)
-    exit_with(errors, otherwise=INTERRUPTED if outcome.interrupted else 0)
+    print_errors(outcome.errors)
+    if not as_json:
+        print_totals(outcome)
+    raise click.exceptions.Exit(outcome.exit_code)

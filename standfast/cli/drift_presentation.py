@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from standfast.cli.alike import grouped, said, together
+from standfast.cli.presentation import widths
 from standfast.drift.acceptance import Verdict
 from standfast.drift.finding import Finding
 from standfast.engine.drift import Drift, HostDrift
@@ -25,9 +27,10 @@ def print_drift(drift: Drift, command: str) -> None:
 
     + command: the apply command that repairs what can be repaired
     """
-    for host in drift.hosts:
-        if host.error is None or host.verdicts:
-            _print_host(host)
+    looked = [host for host in drift.hosts if host.error is None or host.verdicts]
+    calm_first = sorted(looked, key=lambda host: bool(host.counting))
+    for hosts in grouped(calm_first, _found_on):
+        _print_alike(hosts, widths(looked))
     click.echo(_summary(drift, command))
 
 
@@ -44,16 +47,35 @@ def print_acceptance(drift: Drift, reason: str) -> None:
             click.echo(f"  - {{what: {what}, reason: {json.dumps(reason, ensure_ascii=False)}}}")
 
 
-def _print_host(host: HostDrift) -> None:
-    zone = ZoneInfo(host.timezone)
+def _found_on(host: HostDrift) -> str:
+    """What is to be said about a server, apart from when and by whom it was changed."""
+    found = [{**each.as_json(), "since": None, "by": None} for each in host.verdicts]
+    return said([found, host.remarks], host.name, host.address)
+
+
+def _print_alike(hosts: Sequence[HostDrift], columns: tuple[int, int]) -> None:
+    """Print servers with the same differences: a line each, and the differences once."""
+    for host in hosts:
+        _print_heading(host, columns)
+    if len(hosts) > 1 and (hosts[0].verdicts or hosts[0].remarks):
+        click.echo(f"  {together(len(hosts), hosts[0].name)}")
+    _print_found(hosts[0])
+
+
+def _print_heading(host: HostDrift, columns: tuple[int, int]) -> None:
     count = len(host.counting)
     accepted = sum(each.accepted is not None for each in host.verdicts)
     shown = f"{count} difference{'' if count == 1 else 's'}" if count else "as declared"
     notes = f", {accepted} accepted" if accepted else ""
+    name_width, address_width = columns
     click.echo(
-        f"{click.style(host.name, bold=True)}  {host.address}  {shown}{notes}  "
-        f"{click.style(f'{host.seconds:.1f} s', dim=True)}"
+        f"{click.style(host.name, bold=True)}{' ' * (name_width - len(host.name))}  "
+        f"{host.address:<{address_width}}  {shown}{notes}  {click.style(f'{host.seconds:.1f} s', dim=True)}"
     )
+
+
+def _print_found(host: HostDrift) -> None:
+    zone = ZoneInfo(host.timezone)
     for verdict in host.verdicts:
         if verdict.counts:
             _print_finding(verdict.finding, zone)
@@ -120,14 +142,18 @@ def _moment(when: datetime, now: datetime) -> str:
 def _summary(drift: Drift, command: str) -> str:
     findings = [each for host in drift.hosts for each in host.counting]
     looked = [host for host in drift.hosts if host.error is None]
+    bad = [host.name for host in drift.hosts if host.error is not None]
+    unread = f"; not or not fully compared: {', '.join(bad)}" if bad else ""
     if not findings:
         if not looked:
             return "no server could be compared"
         names = looked[0].name if len(looked) == 1 else f"{len(looked)} servers"
-        return f"no differences: {names} as declared"
+        return f"no differences: {names} as declared{unread}"
     repaired = sum(each.repair for each in findings)
     left = len(findings) - repaired
-    text = f"{len(findings)} difference{'' if len(findings) == 1 else 's'}. "
+    differing = sum(bool(host.counting) for host in drift.hosts)
+    where = f" on {differing} of {len(drift.hosts)} servers" if len(drift.hosts) > 1 else ""
+    text = f"{len(findings)} difference{'' if len(findings) == 1 else 's'}{where}{unread}. "
     if repaired:
         text += f"`{command}` repairs {repaired if left else 'it' if repaired == 1 else 'them'}"
         text += "; " if left else "."

@@ -33,3 +33,39 @@ def selection(command: F) -> F:
     for option in (as_json, only, limit, environment):
         command = option(command)
     return command
+
+
+class LimitType(click.ParamType[Any]):
+    """``3`` servers, or ``10%`` of them."""
+
+    name = "limit"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        from standfast.engine.rollout import parse_limit  # not before it is needed: `--help` is quick
+
+        try:
+            return parse_limit(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+serial = click.option("--serial", type=click.IntRange(min=1), metavar="N", help="N servers at a time.")
+canary = click.option(
+    "--canary",
+    multiple=True,
+    metavar="HOST",
+    help="This server first; the others only if it is well. Can be given again.",
+)
+max_failures = click.option(
+    "--max-failures",
+    type=LimitType(),
+    metavar="N|P%",
+    help="After more failed servers than that, no further one is begun. Default, when not all at once: 0.",
+)
+
+
+def rollout(command: F) -> F:
+    """``--serial N --canary HOST --max-failures N|P%``."""
+    for option in (max_failures, canary, serial):
+        command = option(command)
+    return command

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import click
 
-from standfast.engine.apply import HostResult, Outcome
+from standfast.cli.alike import grouped, said, together
+from standfast.engine.drift import HostDrift
+from standfast.engine.outcome import HostResult, Outcome
 from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import StandfastError
 from standfast.operations.change import Change
-from standfast.verification.run import Verification
+from standfast.verification.run import Check, Verification
 
 SIGNS = {
     "create": ("+", "green"),
@@ -28,6 +31,7 @@ SIGNS = {
     "run": ("$", "yellow"),
 }
 TARGET_WIDTH = 36
+LISTED = 5  # servers in one line; more are counted
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -36,14 +40,14 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def print_plan(plan: Plan) -> None:
-    """Print a plan for people."""
-    for host in plan.hosts:
-        if host.error is None:
-            _print_host(host)
+    """Print a plan for people: servers without changes first, those with the same changes together."""
+    good = sorted((host for host in plan.hosts if host.error is None), key=lambda host: bool(host.changes))
+    for hosts in grouped(good, _changes_of):
+        _print_alike(hosts, widths(good))
     click.echo(_summary(plan))
 
 
-def print_errors(errors: dict[str, Exception]) -> None:
+def print_errors(errors: Mapping[str, Exception]) -> None:
     """Print what went wrong, one message a server; a bug keeps its traceback."""
     for name, error in errors.items():
         if isinstance(error, StandfastError):
@@ -54,12 +58,19 @@ def print_errors(errors: dict[str, Exception]) -> None:
 
 
 def print_outcome(outcome: Outcome) -> None:
-    """Print what was done on each server."""
+    """Print what was done on each server, and which ones were not begun."""
+    width = max(len(host.name) for host in outcome.hosts)
+    not_begun = [host for host in outcome.hosts if host.outcome == "not begun"]
     for host in outcome.hosts:
-        if host.error is None:
-            click.echo(f"{_result(host)}")
+        if host.error is None and host not in not_begun:
+            click.echo(_result(host, width))
             if host.safety_copy:
                 click.echo(f"  before that: {host.safety_copy}")
+    if not_begun:
+        names = ", ".join(host.name for host in not_begun)
+        click.echo(f"{click.style('·', fg='yellow')} not begun: {names}")
+    if outcome.stopped and not outcome.interrupted:
+        click.echo(f"stopped: {outcome.stopped}. No further server was begun.", err=True)
     if outcome.interrupted:
         left = sum(len(host.open) for host in outcome.hosts)
         click.echo(
@@ -67,19 +78,40 @@ def print_outcome(outcome: Outcome) -> None:
         )
 
 
+def print_totals(outcome: Outcome) -> None:
+    """Print how many servers ended how; nothing when there is only one."""
+    if len(outcome.hosts) == 1:
+        return
+    counts = Counter(host.outcome for host in outcome.hosts)
+    calm = [word for word in ("done", "no changes") if word in counts]
+    words = [*calm, *sorted(word for word in counts if word not in calm)]
+    click.echo(f"{len(outcome.hosts)} servers: {', '.join(f'{counts[word]} {word}' for word in words)}")
+
+
 def print_verification(verification: Verification) -> None:
-    """Print what the assertions found: one line a server, and each one that does not hold."""
-    for server, group in groupby(sorted(verification.checks, key=lambda c: c.server), key=lambda c: c.server):
-        checks = list(group)
-        failed = [check for check in checks if check.outcome == "failed"]
-        skipped = sum(check.outcome == "skipped" for check in checks)
-        sign = click.style("✗", fg="red") if failed else click.style("✓", fg="green")
-        notes = f", {skipped} do not apply" if skipped else ""
-        click.echo(f"{sign} {server or 'all'}  {len(checks) - skipped - len(failed)} checks hold{notes}")
-        for check in failed:
-            reason = check.message.strip().splitlines()[0] if check.message.strip() else "no reason given"
-            click.echo(f"    {click.style('✗', fg='red')} {check.check}: {reason}")
+    """Print what the assertions found: servers where all hold, then each one that does not."""
+    checks = sorted(verification.checks, key=lambda check: check.server)
+    servers = {name: list(group) for name, group in groupby(checks, key=lambda check: check.server)}
+    failing = [name for name, found in servers.items() if any(check.outcome == "failed" for check in found)]
+    holding = [name for name in servers if name not in failing]
+    for names in grouped(holding, lambda name: _holding(servers[name])):
+        shown = names if len(names) <= LISTED else [*names[:LISTED], f"… ({len(names)} servers)"]
+        names_text = ", ".join(name or "all" for name in shown)
+        click.echo(f"{click.style('✓', fg='green')} {names_text}  {_holding(servers[names[0]])}")
+    for name in failing:
+        click.echo(f"{click.style('✗', fg='red')} {name or 'all'}  {_holding(servers[name])}")
+        for check in servers[name]:
+            if check.outcome == "failed":
+                reason = check.message.strip().splitlines()[0] if check.message.strip() else "no reason given"
+                click.echo(f"    {click.style('✗', fg='red')} {check.check}: {reason}")
     click.echo(click.style(f"{verification.seconds:.1f} s", dim=True), err=True)
+
+
+def _holding(checks: Sequence[Check]) -> str:
+    """How many of a server's assertions hold."""
+    skipped = sum(check.outcome == "skipped" for check in checks)
+    held = sum(check.outcome == "passed" for check in checks)
+    return f"{held} checks hold" + (f", {skipped} do not apply" if skipped else "")
 
 
 def progress_line(host: str, subject: str, change: Change) -> str:
@@ -87,14 +119,31 @@ def progress_line(host: str, subject: str, change: Change) -> str:
     return f"{host}  {subject}: {change.action} {change.target}"
 
 
-def _print_host(host: HostPlan) -> None:
-    changes = host.changes
-    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}" if changes else "no changes"
-    click.echo(
-        f"{click.style(host.name, bold=True)}  {host.address}  "
-        f"{host.resources} resources, {count}  {click.style(f'{host.seconds:.1f} s', dim=True)}"
-    )
-    for subject, group in groupby(changes, key=lambda pair: pair[0]):
+def widths(hosts: Iterable[HostPlan | HostDrift]) -> tuple[int, int]:
+    """Widths of the columns with names and addresses."""
+    pairs = [(len(host.name), len(host.address)) for host in hosts]
+    return max((name for name, _ in pairs), default=0), max((address for _, address in pairs), default=0)
+
+
+def _changes_of(host: HostPlan) -> str:
+    changes = [[subject, change.as_json()] for subject, change in host.changes]
+    return said(changes, host.name, host.address)
+
+
+def _print_alike(hosts: Sequence[HostPlan], columns: tuple[int, int]) -> None:
+    """Print servers that have the same changes: a line each, and the changes once."""
+    name_width, address_width = columns
+    for host in hosts:
+        count = _counted(len(host.changes)) if host.changes else "no changes"
+        click.echo(
+            f"{click.style(host.name, bold=True)}{' ' * (name_width - len(host.name))}  "
+            f"{host.address:<{address_width}}  {host.resources} resources, {count}  "
+            f"{click.style(f'{host.seconds:.1f} s', dim=True)}"
+        )
+    first = hosts[0]
+    if len(hosts) > 1 and first.changes:
+        click.echo(f"  {together(len(hosts), first.name)}")
+    for subject, group in groupby(first.changes, key=lambda pair: pair[0]):
         click.echo(f"  {subject}")
         for _, change in group:
             _print_change(change)
@@ -102,6 +151,10 @@ def _print_host(host: HostPlan) -> None:
         click.echo("  attention")
     for text in host.attention:
         click.echo(f"    {click.style('!', fg='yellow')} {text}")
+
+
+def _counted(changes: int) -> str:
+    return f"{changes} change{'' if changes == 1 else 's'}"
 
 
 def _print_change(change: Change) -> None:
@@ -121,21 +174,27 @@ def _diff_colour(line: str) -> str | None:
 
 def _summary(plan: Plan) -> str:
     good = [host for host in plan.hosts if host.error is None]
-    changes = sum(len(host.changes) for host in good)
+    bad = [host.name for host in plan.hosts if host.error is not None]
+    changing = [host for host in good if host.changes]
     if not good:
         return "no plan: no server could be compared"
-    if not changes:
-        return f"no changes: {_servers(good)} as declared"
-    changing = [host for host in good if host.changes]
-    return f"{changes} change{'' if changes == 1 else 's'} on {_servers(changing)}"
+    if changing:
+        text = f"{_counted(sum(len(host.changes) for host in good))} on {_servers(changing)}"
+        calm = len(good) - len(changing)
+        text += f"; {calm} as declared" if calm else ""
+    else:
+        text = f"no changes: {_servers(good)} as declared"
+    return text + (f"; no plan for {', '.join(bad)}" if bad else "")
 
 
-def _servers(hosts: Iterable[HostPlan]) -> str:
-    names = [host.name for host in hosts]
-    return names[0] if len(names) == 1 else f"{len(names)} servers"
+def _servers(hosts: Sequence[HostPlan]) -> str:
+    return hosts[0].name if len(hosts) == 1 else f"{len(hosts)} servers"
 
 
-def _result(host: HostResult) -> str:
+def _result(host: HostResult, width: int) -> str:
+    sign = click.style("✓", fg="green") if host.well else click.style("✗", fg="red")
     if not host.done and not host.open:
-        return f"{click.style('✓', fg='green')} {host.name}  no changes"
-    return f"{click.style('✓', fg='green')} {host.name}  {len(host.done)} changes in {host.seconds:.1f} s"
+        return f"{sign} {host.name:<{width}}  no changes"
+    copied = f"; before: {host.safety_copy}" if host.safety_copy else ""
+    notes = "" if host.verified else ", and it does not behave as declared"
+    return f"{sign} {host.name:<{width}}  {_counted(len(host.done))} in {host.seconds:.1f} s{notes}{copied}"

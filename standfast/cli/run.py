@@ -5,7 +5,7 @@ from __future__ import annotations
 import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 
 # isort: split
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,11 +17,14 @@ import deploys
 from standfast.cli.waiting import Waiting, ticking
 from standfast.engine.audit import remember_refusal
 from standfast.engine.caller import caller
-from standfast.engine.declarations import declarations
+from standfast.engine.declarations import chosen_hosts, declarations
+from standfast.engine.rollout import Rollout
 from standfast.engine.saved_plan import SavedPlan, check_sources
 from standfast.engine.servers import Servers, connected, exit_code
 from standfast.errors import Refused, UsageError
 from standfast.inventory.loader import Loaded, find, load
+
+NAMED = 5  # servers in a progress line; more are counted
 
 
 @contextmanager
@@ -33,23 +36,32 @@ def open_servers(
     quiet: bool,
     saved: SavedPlan | None = None,
     elsewhere: bool = False,
+    rollout: Rollout | None = None,
 ) -> Iterator[tuple[Servers, Waiting]]:
     """
     Load the inventory, fetch the secrets, connect; disconnect at the end.
 
     + saved: a plan from a file, whose sources must not have changed
     + elsewhere: whether the firewalls may shut out this machine
+    + rollout: whose canaries must be among the servers
     """
     loaded = load(find(environment, cwd=Path.cwd()))
     if saved:
         _check_saved(saved, loaded)
     deploys.use_repository(loaded.root)
     _check_subjects(only)
+    if rollout:
+        rollout.check(chosen_hosts(loaded, limit))
     chosen = declarations(loaded, limit, elsewhere=elsewhere)
     with Waiting(quiet=quiet) as waiting:
-        waiting.step(f"connecting to {', '.join(each.name for each in chosen)}")
+        waiting.step(f"connecting to {some([each.name for each in chosen])}")
         with ticking(waiting), connected(loaded, chosen) as servers:
             yield servers, waiting
+
+
+def some(names: Sequence[str]) -> str:
+    """Names of servers in a progress line."""
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} servers"
 
 
 def _check_saved(saved: SavedPlan, loaded: Loaded) -> None:

@@ -9,8 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import gevent
 from pyinfra.api import Host
@@ -19,13 +18,19 @@ from pyinfra.api.command import PyinfraCommand
 from standfast.engine.before_changes import BeforeChanges, Upcoming, before_changes
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.holds import Holds
+from standfast.engine.outcome import HostResult, Outcome
 from standfast.engine.plan import HostPlan, Plan, PlannedOperation
 from standfast.engine.recording import begin_execution, perform
+from standfast.engine.rollout import Rollout
 from standfast.engine.servers import Servers, connector
 from standfast.errors import StandfastError
 from standfast.operations.change import Change, Step
 
 OUTPUT_LINES = 20  # of a failed command, in the message
+ALL_AT_ONCE = Rollout()
+
+Verify = Callable[[Collection[str]], Collection[str]]
+"""Makes assertions on servers, by name; returns those on which one does not hold."""
 
 
 class Failed(StandfastError):
@@ -36,47 +41,8 @@ class NotConverged(StandfastError):
     """All commands succeeded, and the server still differs from its declaration."""
 
 
-@dataclass(slots=True)
-class HostResult:
-    """What was done on one server."""
-
-    name: str
-    done: list[tuple[str, Change]] = field(default_factory=list)
-    """Subject and change, in the order in which they were made."""
-    open: list[tuple[str, Change]] = field(default_factory=list)
-    """What was planned and not done."""
-    safety_copy: str | None = None
-    """What was copied before the first change, in words."""
-    seconds: float = 0.0
-    error: Exception | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The host's part of ``standfast apply --json``."""
-        return {
-            "name": self.name,
-            "done": [{"subject": subject, **change.as_json()} for subject, change in self.done],
-            "open": [{"subject": subject, **change.as_json()} for subject, change in self.open],
-            "safety_copy": self.safety_copy,
-            "seconds": round(self.seconds, 3),
-            "error": None if self.error is None else str(self.error),
-        }
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What was done on all servers of a run."""
-
-    environment: str
-    hosts: list[HostResult]
-    interrupted: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer of ``standfast apply --json``."""
-        return {
-            "environment": self.environment,
-            "interrupted": self.interrupted,
-            "hosts": [host.as_json() for host in self.hosts],
-        }
+class NotVerified(StandfastError):
+    """Everything was done, and whether the server is well is not known."""
 
 
 @dataclass(slots=True)
@@ -96,6 +62,8 @@ def apply(
     *,
     progress: Callable[[Progress], None],
     stopping: Callable[[], None],
+    rollout: Rollout = ALL_AT_ONCE,
+    verify: Verify | None = None,
     copy: BeforeChanges | None = None,
 ) -> Outcome:
     """
@@ -105,40 +73,28 @@ def apply(
     + holds: of the same servers, taken before the plan was made
     + progress: called before each change
     + stopping: called when Ctrl-C was pressed and the running operations are being finished
+    + rollout: which servers are changed together, and when no further one is begun
+    + verify: makes assertions on servers that were changed, before the next ones are begun
     + copy: makes the safety copy, right before the first change on each server of production and staging
 
-    A server stops at its first failed operation; the others go on.
+    A server stops at its first failed operation; the others that have been begun go on.
     """
     results = {each.name: HostResult(each.name, error=each.error) for each in plan.hosts}
-    run = _Run(servers, holds, plan, results, progress, copy)
+    for each in plan.hosts:
+        results[each.name].open = list(each.changes)
+    run = _Run(servers, holds, plan, results, progress, stopping, rollout, copy)
     if plan.has_changes:
-        with _interruptible(run, stopping):
-            run.execute()
-        if not run.interrupted:
-            _check(servers, only)
+        run.execute(only, verify)
     if not only and not run.interrupted:
-        servers.remember_questions()
+        servers.remember_questions(name for name, plan in run.plans.items() if not plan.operations)
     for name, error in servers.failures.items():
         results[name].error = error
-    return Outcome(plan.environment, list(results.values()), run.interrupted)
-
-
-def _check(servers: Servers, only: Collection[str]) -> None:
-    """A second plan must be empty; what is not counts as a failure of that server."""
-    for host in servers.plan(only).hosts:
-        if host.changes:
-            left = "\n".join(
-                f"    {subject}: {change.action} {change.target} {change.detail}"
-                for subject, change in host.changes
-            )
-            servers.failures[host.name] = NotConverged(
-                f"{host.name}: everything was done, and yet a second plan is not empty:\n{left}\n"
-                "  Either somebody else changes this server, or this is a bug in standfast."
-            )
+    stopped = run.stopped if any(each.outcome == "not begun" for each in results.values()) else None
+    return Outcome(plan.environment, list(results.values()), run.interrupted, stopped)
 
 
 class _Run:
-    """One execution: the flag that stops it, and the loop over a server's operations."""
+    """One execution: the flags that stop it, and the loop over a server's operations."""
 
     def __init__(
         self,
@@ -147,6 +103,8 @@ class _Run:
         plan: Plan,
         results: dict[str, HostResult],
         progress: Callable[[Progress], None],
+        stopping: Callable[[], None],
+        rollout: Rollout,
         copy: BeforeChanges | None,
     ) -> None:
         self.servers = servers
@@ -154,27 +112,78 @@ class _Run:
         self.plans = {each.name: each for each in plan.hosts}
         self.results = results
         self.progress = progress
+        self.stopping = stopping
+        self.rollout = rollout
         self.copy = copy
         self.declarations = {each.name: each for each in servers.declarations}
         self.interrupted = False
 
-    def execute(self) -> None:
+    @property
+    def stopped(self) -> str | None:
+        """Why no further server is begun."""
+        if self.interrupted:
+            return "interrupted"
+        failed = [name for name in self.results if name in self.servers.failures or self._unverified(name)]
+        return self.rollout.why_stop(failed, len(self.results))
+
+    def _unverified(self, name: str) -> bool:
+        return not self.results[name].verified
+
+    def execute(self, only: Collection[str], verify: Verify | None) -> None:
+        """Batch after batch: change, compare, verify."""
         begin_execution(self.servers.state)
-        self.servers.each(
-            [host for host in self.servers.connected() if self.plans[host.name].operations], self._change
-        )
+        self.holds.executing(lambda: self.stopped)
+        for canary in self.rollout.canaries:
+            if not self.plans[canary].operations and not self.plans[canary].error:
+                self.holds.tell(f"{canary}: nothing to change here, so it shows nothing about the others")
+        names = [host.name for host in self.servers.connected() if self.plans[host.name].operations]
+        batches = self.rollout.batches(names)
+        for number, batch in enumerate(batches, start=1):
+            if self.stopped:
+                return
+            if len(batches) > 1:
+                self.holds.report(f"{number} of {len(batches)}: {', '.join(batch)}")
+            hosts = [host for host in self.servers.connected() if host.name in batch]
+            with _interruptible(self):
+                self.servers.each(hosts, self._change)
+            if not self.interrupted:
+                self._check([name for name in batch if self.results[name].begun], only, verify)
+
+    def _check(self, names: Collection[str], only: Collection[str], verify: Verify | None) -> None:
+        """A second plan must be empty and the assertions must hold; else that server has failed."""
+        with self.servers.aside():
+            for host in self.servers.plan(only, names).hosts:
+                if host.changes:
+                    self.servers.failures[host.name] = _not_converged(host)
+            if not only:
+                self.servers.remember_questions(names)
+        good = [name for name in names if name not in self.servers.failures]
+        if verify is None or not good:
+            return
+        try:
+            unverified = verify(good)
+        except StandfastError as error:
+            self.servers.failures |= {
+                name: NotVerified(f"{name}: everything was done, and then: {error}") for name in good
+            }
+            return
+        self.holds.unverified.update(unverified)
+        for name in unverified:
+            self.results[name].verified = False
 
     def _change(self, host: Host) -> None:
+        if self.stopped:
+            return
         connector(host).forget()
         plan, result = self.plans[host.name], self.results[host.name]
         started = time.monotonic()
-        result.open = list(plan.changes)
         numbers = _numbers(plan)
         try:
             result.safety_copy = self._copied(host, plan)
             if self.interrupted:
                 return
             self.holds.begin(host.name, result.safety_copy)
+            result.begun = True
             for planned in plan.operations:
                 if self.interrupted:
                     return
@@ -265,8 +274,18 @@ def _so_far(result: HostResult) -> str:
     return f"Changed before that: {done}. Not done: {len(result.open)} of {count} changes."
 
 
+def _not_converged(host: HostPlan) -> NotConverged:
+    left = "\n".join(
+        f"    {subject}: {change.action} {change.target} {change.detail}" for subject, change in host.changes
+    )
+    return NotConverged(
+        f"{host.name}: everything was done, and yet a second plan is not empty:\n{left}\n"
+        "  Either somebody else changes this server, or this is a bug in standfast."
+    )
+
+
 @contextmanager
-def _interruptible(run: _Run, stopping: Callable[[], None]) -> Iterator[None]:
+def _interruptible(run: _Run) -> Iterator[None]:
     """The first Ctrl-C finishes the running operations; the second one leaves at once."""
     main = gevent.getcurrent()
 
@@ -275,7 +294,7 @@ def _interruptible(run: _Run, stopping: Callable[[], None]) -> Iterator[None]:
             gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
             return
         run.interrupted = True
-        stopping()
+        run.stopping()
 
     watchers = [gevent.signal_handler(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)]
     try:

@@ -18,12 +18,13 @@ from standfast.engine.caller import Caller
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.journal import step_command, steps
 from standfast.engine.lock import Hold, Report
+from standfast.engine.outcome import INTERRUPTED
 from standfast.engine.plan import HostPlan
 from standfast.engine.preflight import folders
 from standfast.engine.servers import Servers, connector
 from standfast.errors import Refused
 
-INTERRUPTED = 130
+NOT_BEGUN = "not begun"
 SETTLED = ("done", "not verified", "no changes")
 """Outcomes that leave nothing half-way."""
 
@@ -43,8 +44,9 @@ class Holds:
         self.whole = False
         self.declined = False
         self.interrupted = False
-        self.unverified: Collection[str] = ()
+        self.unverified: set[str] = set()
         """Servers whose assertions do not hold."""
+        self._stopped: Callable[[], str | None] | None = None
         self._declarations = {each.name: each for each in servers.declarations}
         self._holds: dict[str, Hold] = {}
         self._plans: dict[str, HostPlan] = {}
@@ -77,6 +79,14 @@ class Holds:
             self._plans[plan.name] = plan
             if plan.operations and plan.name in self._holds:
                 self._holds[plan.name].tell("showing its plan and asking")
+
+    def executing(self, stopped: Callable[[], str | None]) -> None:
+        """
+        From here on servers are begun.
+
+        + stopped: says why no further one is; ``None`` while there is no reason
+        """
+        self._stopped = stopped
 
     def doing(self, host: str, what: str) -> None:
         """Say what is done now on this server, to whoever waits and to those who come second."""
@@ -150,6 +160,8 @@ class Holds:
             record["not_done"] = flat(all_steps[performed:])
         outcome, code = self._outcome(name, bool(record.get("changed")), bool(record.get("not_done")))
         record |= {"outcome": outcome, "exit": code, "seconds": round(time.monotonic() - self._started, 1)}
+        if outcome == NOT_BEGUN and self._stopped and (why := self._stopped()):
+            record["reason"] = why
         return record | (reason_of(error) if error else {})
 
     def _outcome(self, name: str, changed: bool, left: bool) -> tuple[str, int]:
@@ -158,6 +170,9 @@ class Holds:
             return outcome_of(error), exit_code_of(error)
         if self.declined:
             return "declined", 0
+        hold = self._holds.get(name)
+        if self._stopped and left and not (hold and hold.began):
+            return NOT_BEGUN, INTERRUPTED if self.interrupted else 1
         if self.interrupted and (left or not changed):
             return "interrupted", INTERRUPTED
         if name in self.unverified:

@@ -76,10 +76,15 @@ def new_state(declarations: Sequence[Declaration], clients: dict[str, Any]) -> R
             setattr(host.connector, "client", clients[host.name])  # noqa: B010 - the base class has none
             host.connected = True
             state.activate_host(host)
-    ctx_state.set(state)
-    ctx_inventory.set(inventory)
+    resume(state)
     state.set_stage(StateStage.Prepare)
     return state
+
+
+def resume(state: RecordingState) -> None:
+    """From here on operations and facts belong to this state."""
+    ctx_state.set(state)
+    ctx_inventory.set(state.inventory)
 
 
 def record(state: RecordingState, host: Host, declare: Callable[[], None]) -> list[PlannedOperation]:

@@ -6,7 +6,7 @@ import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 
 # isort: split
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import gevent
@@ -17,7 +17,7 @@ import deploys
 from standfast.declaration import Declaration
 from standfast.engine.connector import StandfastConnector
 from standfast.engine.plan import HostPlan, Plan
-from standfast.engine.recording import RecordingState, new_state, record
+from standfast.engine.recording import RecordingState, new_state, record, resume
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded
 from standfast.inventory.schema import Environment
@@ -45,14 +45,16 @@ class Servers:
         """Connect to all servers at once; `failures` has those that cannot be reached."""
         self.each(list(self.state.inventory), _connect)
 
-    def plan(self, only: Collection[str] = ()) -> Plan:
+    def plan(self, only: Collection[str] = (), names: Collection[str] | None = None) -> Plan:
         """
         Compare every connected server with its declaration. Nothing is written.
 
         + only: subjects to which the comparison is limited; none means all
+        + names: the servers to compare; ``None`` means all
         """
         clients = {host.name: connector(host).client for host in self.state.inventory if host.connected}
-        self.state = new_state(self.declarations, clients)
+        declarations = [each for each in self.declarations if names is None or each.name in names]
+        self.state = new_state(declarations, clients)
         plans = {
             each.name: HostPlan(
                 each.name,
@@ -60,7 +62,7 @@ class Servers:
                 attention=attention(each.host, production=each.environment == Environment.production),
                 error=self.failures.get(each.name),
             )
-            for each in self.declarations
+            for each in declarations
         }
 
         def compare(host: Host) -> None:
@@ -86,9 +88,21 @@ class Servers:
             if host.name in reasons:
                 host.error, host.operations = reasons[host.name], []
 
-    def remember_questions(self) -> None:
-        """Leave on each server what the last comparison asked, so that the next one takes one round trip."""
-        self.each(self.connected(), lambda host: connector(host).remember_questions())
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make another comparison in here; afterwards the plan from before can be executed further."""
+        state = self.state
+        try:
+            yield
+        finally:
+            self.state = state
+            resume(state)
+
+    def remember_questions(self, names: Iterable[str]) -> None:
+        """Leave on servers what the last comparison asked, so that the next one takes one round trip."""
+        wanted = set(names)
+        hosts = [host for host in self.connected() if host.name in wanted]
+        self.each(hosts, lambda host: connector(host).remember_questions())
 
     def connected(self) -> list[Host]:
         """Servers that are connected and have not failed."""

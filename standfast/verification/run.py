@@ -92,3 +92,10 @@ def verify(loaded: Loaded, hosts: Sequence[str] = ()) -> Verification:
     if not checks:
         raise StandfastError("no assertion was made; not made is not passed")
     return Verification(checks, time.monotonic() - started)
+
+
+def together(some: Sequence[Verification]) -> Verification | None:
+    """Several verifications as one; ``None`` when there is none."""
+    if not some:
+        return None
+    return Verification([check for each in some for check in each.checks], sum(each.seconds for each in some))
