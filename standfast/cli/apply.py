@@ -156,7 +156,7 @@ def _finish(outcome: Outcome, verification: Verification | None, *, as_json: boo
     )
 
     if as_json:
-        print_json(outcome.as_json() | {"verification": verification and verification.as_json()})
+        print_json(outcome.as_json(verification.as_json() if verification else None))
     else:
         print_outcome(outcome)
         if verification:

@@ -44,6 +44,7 @@ def audit(environment: str, limit: tuple[str, ...], as_json: bool, since: str | 
     start = _start(since)
     from standfast.cli.presentation import print_errors, print_json
     from standfast.cli.run import exit_with, open_servers
+    from standfast.documents import FORMAT, AuditDocument, AuditProofDocument
     from standfast.engine import timeline
 
     with open_servers(environment, limit, (), quiet=as_json) as (servers, _):
@@ -52,9 +53,15 @@ def audit(environment: str, limit: tuple[str, ...], as_json: bool, since: str | 
         entries = [] if verify else timeline.timeline(servers, logs, start)
         errors = dict(servers.failures)
     if verify and as_json:
-        print_json({"logs": [verdict.as_json() for verdict in verdicts]})
+        proof: AuditProofDocument = {
+            "format": FORMAT,
+            "kind": "audit-proof",
+            "logs": [verdict.as_json() for verdict in verdicts],
+        }
+        print_json(proof)
     elif as_json:
-        print_json({"records": entries})
+        document: AuditDocument = {"format": FORMAT, "kind": "audit", "records": entries}
+        print_json(document)
     for verdict in [] if as_json else verdicts:
         _print_verdict(verdict)
     for entry in [] if as_json else entries:

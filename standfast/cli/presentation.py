@@ -7,7 +7,6 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 import click
 
@@ -34,7 +33,7 @@ TARGET_WIDTH = 36
 LISTED = 5  # servers in one line; more are counted
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, object]) -> None:
     """Print a document for machines."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
@@ -127,7 +126,7 @@ def widths(hosts: Iterable[HostPlan | HostDrift]) -> tuple[int, int]:
 
 def _changes_of(host: HostPlan) -> str:
     changes = [[subject, change.as_json()] for subject, change in host.changes]
-    return said(changes, host.name, host.address)
+    return said([changes, host.attention], host.name, host.address)
 
 
 def _print_alike(hosts: Sequence[HostPlan], columns: tuple[int, int]) -> None:
@@ -141,15 +140,15 @@ def _print_alike(hosts: Sequence[HostPlan], columns: tuple[int, int]) -> None:
             f"{click.style(f'{host.seconds:.1f} s', dim=True)}"
         )
     first = hosts[0]
-    if len(hosts) > 1 and first.changes:
+    if len(hosts) > 1 and (first.changes or first.attention):
         click.echo(f"  {together(len(hosts), first.name)}")
     for subject, group in groupby(first.changes, key=lambda pair: pair[0]):
         click.echo(f"  {subject}")
         for _, change in group:
             _print_change(change)
-    if host.attention:
+    if first.attention:
         click.echo("  attention")
-    for text in host.attention:
+    for text in first.attention:
         click.echo(f"    {click.style('!', fg='yellow')} {text}")
 
 

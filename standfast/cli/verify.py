@@ -30,6 +30,7 @@ def verify(environment: str, limit: tuple[str, ...], as_json: bool) -> None:
     """
     from standfast.cli.presentation import print_json, print_verification
     from standfast.cli.waiting import Waiting
+    from standfast.documents import FORMAT, VerifyDocument
     from standfast.engine.declarations import chosen_hosts
     from standfast.inventory.loader import find, load
     from standfast.verification.run import verify as make_assertions
@@ -40,7 +41,8 @@ def verify(environment: str, limit: tuple[str, ...], as_json: bool) -> None:
         waiting.step(f"verifying {', '.join(names)}")
         verification = make_assertions(loaded, names)
     if as_json:
-        print_json(verification.as_json())
+        document: VerifyDocument = {"format": FORMAT, "kind": "verify", **verification.as_json()}
+        print_json(document)
     else:
         print_verification(verification)
     raise click.exceptions.Exit(1 if verification.failed() else 0)

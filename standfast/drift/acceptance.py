@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Any
 
+from standfast.documents import AcceptedDocument, VerdictDocument
 from standfast.drift.finding import Finding
 from standfast.inventory.schema import Accepted
 
@@ -24,9 +24,9 @@ class Verdict:
         """Whether it is a difference that somebody has to deal with."""
         return self.accepted is None and self.finding.kind != "noted"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> VerdictDocument:
         """The finding as it stands in ``--json``."""
-        accepted = None
+        accepted: AcceptedDocument | None = None
         if self.accepted is not None:
             until = self.accepted.until.isoformat() if self.accepted.until else None
             accepted = {"reason": self.accepted.reason, "until": until}

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from standfast.drift.finding import Finding, Kind, quoted
+from standfast.documents import Kind
+from standfast.drift.finding import Finding, quoted
 from standfast.drift.known import OURS, Known
 from standfast.facts.conffiles import Departure
 from standfast.facts.unowned import Unowned, UnownedFile

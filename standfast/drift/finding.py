@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
 
-Kind = Literal["changed", "missing", "unmanaged", "noted"]
+from standfast.documents import FindingDocument, Kind
+
 KINDS: tuple[Kind, ...] = ("changed", "missing", "unmanaged", "noted")
 
 # A value after a telling name, and the password in an address.
@@ -40,7 +40,7 @@ class Finding:
     diff: str = ""
     """Unified diff for what apply would change; secrets are hidden."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> FindingDocument:
         """The finding as it stands in ``--json``."""
         return {
             "id": self.id,

@@ -34,7 +34,7 @@ OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
 
 def plan_hash(plan: HostPlan) -> str:
     """sha256 of what a plan shows for one server, diffs included; equal plans have equal ones."""
-    shown = [{"subject": subject, **change.as_json()} for subject, change in plan.changes]
+    shown = [change.of(subject) for subject, change in plan.changes]
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 
 # isort: split
+import hashlib
 import shlex
 import socket
 from base64 import b64encode
@@ -106,6 +107,12 @@ class StandfastConnector(SSHConnector):
         transport.set_keepalive(KEEPALIVE)
         if isinstance(transport.sock, socket.socket):  # a ProxyCommand has none
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def host_key(self) -> str:
+        """Fingerprint of the server's key, as ``ssh`` prints it."""
+        digest = hashlib.sha256(self.transport.get_remote_server_key().asbytes()).digest()
+        return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
 
     @property
     def user(self) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from pyinfra.api import Host
 
 import deploys
 from standfast.declaration import Declaration
+from standfast.documents import FORMAT, DriftDocument, DriftHost, Kind
 from standfast.drift.acceptance import Verdict, judged
-from standfast.drift.finding import Finding, Kind, merged
+from standfast.drift.finding import Finding, merged
 from standfast.drift.known import Known
 from standfast.engine import scan
 from standfast.engine.plan import PlannedOperation
@@ -27,8 +27,6 @@ from standfast.facts.apt import Packages
 from standfast.facts.rule_words import READ_BY
 from standfast.facts.ssh import CurrentSession, Session
 from standfast.operations.change import Change, Step
-
-FORMAT_VERSION = 1
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class HostDrift:
         """Differences that are not accepted."""
         return [each.finding for each in self.verdicts if each.counts]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> DriftHost:
         """The host's part of ``standfast drift --json``."""
         return {
             "name": self.name,
@@ -80,10 +78,11 @@ class Drift:
         """Whether anything differs that is not accepted."""
         return any(host.counting for host in self.hosts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> DriftDocument:
         """The answer of ``standfast drift --json``."""
         return {
-            "format": FORMAT_VERSION,
+            "format": FORMAT,
+            "kind": "drift",
             "environment": self.environment,
             "differences": sum(len(host.counting) for host in self.hosts),
             "hosts": [host.as_json() for host in self.hosts],

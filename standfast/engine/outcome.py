@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
+from standfast.documents import FORMAT, ApplyDocument, ApplyHost, VerificationDocument
 from standfast.engine.audit import exit_code_of, outcome_of
 from standfast.errors import Locked, Refused, Undone
 from standfast.operations.change import Change
@@ -49,13 +49,13 @@ class HostResult:
         """Whether nothing went wrong on it."""
         return self.error is None and self.verified
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ApplyHost:
         """The host's part of ``standfast apply --json``."""
         return {
             "name": self.name,
             "outcome": self.outcome,
-            "done": [{"subject": subject, **change.as_json()} for subject, change in self.done],
-            "open": [{"subject": subject, **change.as_json()} for subject, change in self.open],
+            "done": [change.of(subject) for subject, change in self.done],
+            "open": [change.of(subject) for subject, change in self.open],
             "safety_copy": self.safety_copy,
             "seconds": round(self.seconds, 3),
             "error": None if self.error is None else str(self.error),
@@ -97,11 +97,18 @@ class Outcome:
             return 1
         return code
 
-    def as_json(self) -> dict[str, Any]:
-        """The answer of ``standfast apply --json``."""
+    def as_json(self, verification: VerificationDocument | None = None) -> ApplyDocument:
+        """
+        The answer of ``standfast apply --json``.
+
+        + verification: what the assertions found, when some were made
+        """
         return {
+            "format": FORMAT,
+            "kind": "apply",
             "environment": self.environment,
             "interrupted": self.interrupted,
             "stopped": self.stopped,
             "hosts": [host.as_json() for host in self.hosts],
+            "verification": verification,
         }

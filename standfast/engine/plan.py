@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from pyinfra.api.command import PyinfraCommand
 
+from standfast.documents import FORMAT, PlanDocument, PlanHost
 from standfast.operations.change import Change, Step
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +48,25 @@ class HostPlan:
     """What no plan changes and people must know."""
     error: Exception | None = None
     """Why there is no plan for this server."""
+    host_key: str = ""
+    """Fingerprint of the key that the server showed; empty when there was no connection."""
 
     @property
     def changes(self) -> list[tuple[str, Change]]:
         """Subject and change, in order."""
         return [(op.subject, change) for op in self.operations for change in op.changes]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> PlanHost:
         """The host's part of ``standfast plan --json``."""
         return {
             "name": self.name,
             "address": self.address,
+            "host_key": self.host_key,
             "resources": self.resources,
             "seconds": round(self.seconds, 3),
             "error": None if self.error is None else str(self.error),
             "attention": self.attention,
-            "changes": [{"subject": subject, **change.as_json()} for subject, change in self.changes],
+            "changes": [change.of(subject) for subject, change in self.changes],
         }
 
 
@@ -86,10 +87,11 @@ class Plan:
         """Whether apply would change anything."""
         return any(host.operations for host in self.hosts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> PlanDocument:
         """The answer of ``standfast plan --json``."""
         return {
-            "format": FORMAT_VERSION,
+            "format": FORMAT,
+            "kind": "plan",
             "environment": self.environment,
             "hosts": [host.as_json() for host in self.hosts],
         }

@@ -17,10 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from pyinfra.api.command import PyinfraCommand, StringCommand
 
 from standfast import __version__
-from standfast.engine.plan import FORMAT_VERSION, HostPlan, Plan
+from standfast.documents import FORMAT, SavedPlanDocument, SubjectChange
+from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import Refused, UsageError
 from standfast.inventory.loader import Loaded
 
@@ -33,7 +35,7 @@ class SavedPlan:
     """A plan that was read from a file."""
 
     path: Path
-    document: dict[str, Any]
+    document: SavedPlanDocument
 
     @property
     def inventory(self) -> Path:
@@ -51,10 +53,12 @@ class SavedPlan:
         return tuple(self.document["only"])
 
 
-def document(plan: Plan, loaded: Loaded, limit: Collection[str], only: Collection[str]) -> dict[str, Any]:
+def document(plan: Plan, loaded: Loaded, limit: Collection[str], only: Collection[str]) -> SavedPlanDocument:
     """What `plan -o` writes."""
     salt = secrets.token_hex(16)
-    return plan.as_json() | {
+    return {
+        **plan.as_json(),
+        "kind": "saved-plan",
         "standfast": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "inventory": str(loaded.path),
@@ -74,20 +78,24 @@ def read(path: Path) -> SavedPlan:
         UsageError: it is not a plan, cut short, or of another version; no host was contacted.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: expected a plan file that can be read: {error.strerror}") from None
     except ValueError:
         raise UsageError(f"{path}: expected a plan from `plan -o`; it is cut short or damaged") from None
-    needed = {"format", "standfast", "inventory", "limit", "only", "files", "salt", "fingerprints", "hosts"}
-    if not isinstance(content, dict) or not needed <= content.keys():
+    if not isinstance(content, dict) or not {"format", "standfast", "fingerprints"} <= content.keys():
         raise UsageError(f"{path}: expected a plan from `plan -o`, found another JSON file")
-    if content["format"] != FORMAT_VERSION or content["standfast"] != __version__:
+    if content["format"] != FORMAT or content["standfast"] != __version__:
         raise UsageError(
             f"{path}: made by standfast {content['standfast']}, format {content['format']}; this is "
-            f"{__version__}, format {FORMAT_VERSION}. Make the plan again."
+            f"{__version__}, format {FORMAT}. Make the plan again."
         )
-    return SavedPlan(path, content)
+    try:
+        return SavedPlan(path, TypeAdapter(SavedPlanDocument).validate_python(content, strict=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: damaged at {place}: {first['msg']}. Make the plan again.") from None
 
 
 def check_sources(saved: SavedPlan, loaded: Loaded) -> None:
@@ -97,7 +105,7 @@ def check_sources(saved: SavedPlan, loaded: Loaded) -> None:
     Raises:
         Refused: the files that have changed; no host was contacted.
     """
-    then: dict[str, str] = saved.document["files"]
+    then = saved.document["files"]
     now = {name: _checksum(path) for name, path in _sources(loaded)}
     changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
     if changed:
@@ -114,10 +122,18 @@ def check_servers(saved: SavedPlan, plan: Plan) -> dict[str, Refused]:
     for host in plan.hosts:
         if host.error is not None:
             continue
+        old_key = then[host.name]["host_key"] if host.name in then else host.host_key
+        if old_key != host.host_key:
+            refused[host.name] = Refused(
+                f"{host.name}: another machine answers than the one that {saved.path} was made for: its host "
+                f"key is {host.host_key}, it was {old_key or 'unknown'}. "
+                "Nothing was changed there. Look at a new plan."
+            )
+            continue
         wanted = saved.document["fingerprints"].get(host.name)
         if wanted is None or wanted != _fingerprint(host, saved.document["salt"]):
-            old = {_shown(change) for change in then.get(host.name, {"changes": []})["changes"]}
-            new = {_shown({"subject": subject, **change.as_json()}) for subject, change in host.changes}
+            old = {_shown(change) for change in (then[host.name]["changes"] if host.name in then else ())}
+            new = {_shown(change.of(subject)) for subject, change in host.changes}
             what = [*(f"no longer: {line}" for line in old - new), *(f"new: {line}" for line in new - old)]
             refused[host.name] = Refused(
                 f"{host.name}: the server has changed since {saved.path} was made "
@@ -127,7 +143,7 @@ def check_servers(saved: SavedPlan, plan: Plan) -> dict[str, Refused]:
     return refused
 
 
-def _shown(change: dict[str, Any]) -> str:
+def _shown(change: SubjectChange) -> str:
     return f"{change['subject']}: {change['action']} {change['target']}"
 
 

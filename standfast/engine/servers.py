@@ -68,6 +68,7 @@ class Servers:
         def compare(host: Host) -> None:
             started = time.monotonic()
             plan = plans[host.name]
+            plan.host_key = connector(host).host_key
             host.data._sudo = connector(host).user != "root"
             connector(host).fetch_together()
             plan.operations = record(self.state, host, lambda: deploys.site(only))

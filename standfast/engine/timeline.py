@@ -11,6 +11,7 @@ from typing import Any
 
 from pyinfra.api import Host
 
+from standfast.documents import LogDocument
 from standfast.engine import chain, controller_log
 from standfast.engine.audit import flat
 from standfast.engine.lock import root_program
@@ -43,7 +44,7 @@ class Verdict:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> LogDocument:
         """The verdict in ``standfast audit --verify --json``."""
         return {
             "name": self.name,

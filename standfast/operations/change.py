@@ -7,12 +7,12 @@ The plan shows the changes, apply runs the very same commands: so the two cannot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from pyinfra.api import StringCommand
 
-Action = Literal["create", "update", "remove", "start", "stop", "restart", "reload", "recreate", "run"]
+from standfast.documents import Action, ChangeDocument, SubjectChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,13 @@ class Change:
     diff: str = ""
     """Unified diff without its two header lines; secrets are hidden."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ChangeDocument:
         """The change as it stands in ``--json`` and in saved plans."""
-        return asdict(self)
+        return {"action": self.action, "target": self.target, "detail": self.detail, "diff": self.diff}
+
+    def of(self, subject: str) -> SubjectChange:
+        """The change in ``--json`` and in saved plans, with the subject that it belongs to."""
+        return {"subject": subject, **self.as_json()}
 
 
 class Step(StringCommand):

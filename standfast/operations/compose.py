@@ -13,13 +13,14 @@ from pyinfra.api import StringCommand
 from standfast.apps import admission
 from standfast.apps.application import Application
 from standfast.apps.archive import full_name
+from standfast.documents import Action
 from standfast.errors import Refused
 from standfast.facts.compose import Project, Rehearsal, bundle
 from standfast.facts.docker import Container, Contents, Volume, Volumes
 from standfast.facts.sockets import Listener, Listeners
 from standfast.inventory.schema import AllowRule, Database
 from standfast.inventory.schema import Volume as DeclaredVolume
-from standfast.operations.change import Action, Change, Step
+from standfast.operations.change import Change, Step
 from standfast.operations.compose_prediction import Outcome, Situation, Verdict, on_top, predict
 from standfast.operations.compose_script import up_script
 from standfast.operations.images import from_archives, from_registries

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Literal
 
+from standfast.documents import VerificationDocument
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded
 
@@ -25,8 +26,7 @@ class Check:
 
     server: str
     check: str
-    outcome: str
-    """``passed``, ``failed`` or ``skipped``."""
+    outcome: Literal["passed", "failed", "skipped"]
     message: str
     file: str
 
@@ -42,8 +42,8 @@ class Verification:
         """Assertions that do not hold, or could not be made."""
         return [check for check in self.checks if check.outcome == "failed"]
 
-    def as_json(self) -> dict[str, Any]:
-        """The answer of ``standfast verify --json``."""
+    def as_json(self) -> VerificationDocument:
+        """What ``standfast verify --json`` says of it, and ``standfast apply --json``."""
         return {
             "seconds": round(self.seconds, 3),
             "checks": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import pytest
 from standfast.lab import nspawn
 from standfast.lab.drivers import DRIVERS
 from standfast.lab.nspawn import Server
+from tests.documents import valid
 
 STANDFAST = [sys.executable, "-m", "standfast.cli.main"]
 
@@ -81,6 +83,7 @@ class Repository:
         done = self.standfast("plan", environment, "--json", *arguments)
         assert done.returncode in (0, 2), done.stdout + done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
+        valid(document)
         return document
 
     def targets(self, *arguments: str) -> list[str]:
@@ -107,10 +110,13 @@ def no_lab_left_behind() -> Iterator[None]:
 
 def remove_labs_of_killed_runs() -> None:
     """Take away every test lab whose run is no more."""
-    for lab in LABS.glob("test-*"):
-        owner = lab.name.split("-")[1]
-        if not (owner.isdecimal() and Path("/proc", owner).exists()):
-            _remove(lab)
+    LABS.mkdir(parents=True, exist_ok=True)
+    with (LABS / "removing").open("w") as lock:  # several runs may begin at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for lab in LABS.glob("test-*"):
+            owner = lab.name.split("-")[1]
+            if not (owner.isdecimal() and Path("/proc", owner).exists()):
+                _remove(lab)
 
 
 def _remove(lab: Path) -> None:

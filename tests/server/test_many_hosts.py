@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from standfast.lab.nspawn import Server
+from tests.documents import valid
 from tests.server.conftest import STANDFAST, Repository
 from tests.server.test_engine import DEPLOY, remote
 from tests.server.test_lock import OWNER, free, wait_for
@@ -181,6 +182,44 @@ def test_refused_or_locked_promise_that_nothing_was_changed_anywhere(fleet: Flee
     assert fleet.records()[NAMES[1]]["exit"] == 6
     fleet.apply(expect=6)
     assert fleet.begun() == [NAMES[0], NAMES[2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "expect"),
+    [
+        ("plan", ("plan", "lab", "--json"), 2),
+        ("drift", ("drift", "lab", "--json"), 2),
+        ("verify", ("verify", "lab", "--limit", NAMES[0], "--json"), 0),
+        ("apply", ("apply", "lab", "--yes", "--canary", NAMES[0], "--only", "trial", "--json"), 0),
+        ("audit", ("audit", "lab", "--json"), 0),
+        ("audit-proof", ("audit", "lab", "--verify", "--json"), 0),
+    ],
+)
+def test_every_answer_is_what_the_schema_says(
+    fleet: Fleet, kind: str, arguments: tuple[str, ...], expect: int
+) -> None:
+    document = json.loads(fleet.repository.standfast(*arguments, expect=expect).stdout)
+    assert valid(document)["kind"] == kind
+    if kind == "apply":
+        assert {each["server"] for each in document["verification"]["checks"]} == {NAMES[0]}
+
+
+def test_a_saved_plan_is_for_these_machines(fleet: Fleet) -> None:
+    first, second = fleet.servers[NAMES[0]], fleet.servers[NAMES[1]]
+    config = fleet.repository.root / "ssh_config"
+    config.write_text(first.ssh_config.read_text().replace(first.name, "web"))
+    fleet.repository.write(
+        "inventories/lab.yml",
+        f"environment: lab\nhosts: {{web: {{address: web, ssh: {{config: {config}}}}}}}\n",
+    )
+    fleet.repository.standfast("plan", "lab", "--only", "trial", "-o", "web.plan.json", expect=2)
+    config.write_text(second.ssh_config.read_text().replace(second.name, "web"))
+    refused = fleet.repository.standfast("apply", "web.plan.json", "--yes", expect=6)
+    assert "web: another machine answers than the one that web.plan.json was made for" in refused.stderr
+    assert fleet.begun() == []
+    config.write_text(first.ssh_config.read_text().replace(first.name, "web"))
+    fleet.repository.standfast("apply", "web.plan.json", "--yes", expect=0)
+    assert fleet.begun() == [NAMES[0]]
 
 
 @pytest.mark.parametrize("way", ["ctrl-c", "locked"])

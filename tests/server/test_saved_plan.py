@@ -7,6 +7,7 @@ import json
 import pytest
 
 from standfast.lab.nspawn import Server
+from tests.documents import valid
 from tests.server.conftest import Repository
 from tests.server.test_engine import only_this_deploy, remote
 
@@ -22,6 +23,7 @@ def saved(repository: Repository, server: Server) -> None:
 
 def test_it_is_done_and_holds_no_secret(repository: Repository, server: Server) -> None:
     text = (repository.root / "lab.plan.json").read_text()
+    valid(json.loads(text))
     assert "s3cr3t" not in text
     assert [change["target"] for change in json.loads(text)["hosts"][0]["changes"]] == [
         "/etc/trial/one",

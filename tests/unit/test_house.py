@@ -17,6 +17,10 @@ FORBIDDEN = {
         *("pyinfra", "gevent", "click", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "facts", "operations", "lab", "verification")),
     ),
+    "standfast/documents": (
+        *("pyinfra", "gevent", "click", "deploys"),
+        *(f"standfast.{room}" for room in ("cli", "engine", "facts", "inventory", "operations", "lab")),
+    ),
     "standfast/facts": (
         *("click", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "operations", "lab", "verification")),

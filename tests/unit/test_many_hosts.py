@@ -25,7 +25,7 @@ def planned(name: str, *changes: Change, error: Exception | None = None) -> Host
     """One server's plan."""
     commands: tuple[PyinfraCommand, ...] = tuple(Step("true", changes=[change]) for change in changes)
     operations = [PlannedOperation("caddy", "", commands, "1")] if changes else []
-    return HostPlan(name, f"203.0.113.{NAMES.index(name) + 1}", 64, operations, 0.9, error)
+    return HostPlan(name, f"203.0.113.{NAMES.index(name) + 1}", 64, operations, 0.9, error=error)
 
 
 @pytest.mark.parametrize(
