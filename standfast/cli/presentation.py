@@ -194,6 +194,5 @@ def _result(host: HostResult, width: int) -> str:
     sign = click.style("✓", fg="green") if host.well else click.style("✗", fg="red")
     if not host.done and not host.open:
         return f"{sign} {host.name:<{width}}  no changes"
-    copied = f"; before: {host.safety_copy}" if host.safety_copy else ""
     notes = "" if host.verified else ", and it does not behave as declared"
-    return f"{sign} {host.name:<{width}}  {_counted(len(host.done))} in {host.seconds:.1f} s{notes}{copied}"
+    return f"{sign} {host.name:<{width}}  {_counted(len(host.done))} in {host.seconds:.1f} s{notes}"

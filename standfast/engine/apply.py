@@ -146,8 +146,9 @@ class _Run:
             hosts = [host for host in self.servers.connected() if host.name in batch]
             with _interruptible(self):
                 self.servers.each(hosts, self._change)
-            if not self.interrupted:
-                self._check([name for name in batch if self.results[name].begun], only, verify)
+            begun = [name for name in batch if self.results[name].begun]
+            if begun and not self.interrupted:
+                self._check(begun, only, verify)
 
     def _check(self, names: Collection[str], only: Collection[str], verify: Verify | None) -> None:
         """A second plan must be empty and the assertions must hold; else that server has failed."""
