@@ -81,14 +81,15 @@ def apply(
     saved = saved_plan.read(Path(environment)) if environment.endswith(".json") else None
     if saved:
         environment, limit, only = str(saved.inventory), saved.limit, saved.only
+    opening = open_servers(
+        environment, limit, only, quiet=as_json, saved=saved, rollout=rollout, elsewhere=elsewhere
+    )
     with (
-        open_servers(environment, limit, only, quiet=as_json, saved=saved, rollout=rollout, elsewhere=elsewhere) as (
-            servers,
-            waiting,
-        ),
+        opening as (servers, waiting),
         holding(servers, caller(servers.loaded, "apply"), report=waiting.step, tell=waiting.tell) as holds,
     ):
-        verifying = _Verifying(servers.loaded, canary if only or no_verify or elsewhere else None, waiting.step)
+        looked_at = canary if only or no_verify or elsewhere else None
+        verifying = _Verifying(servers.loaded, looked_at, waiting.step)
         planned = servers.plan(only)
         if saved:
             servers.refuse(planned, saved_plan.check_servers(saved, planned))
