@@ -61,7 +61,7 @@ def apply_at_work(repository: Repository, server: Server, seconds: float) -> Ite
         text=True,
     )
     try:
-        wait_for(lambda: "started" in remote(server, "ls /etc/trial"), 30)
+        wait_for(lambda: "started" in remote(server, "ls /etc/trial"), 120)
         yield process
     finally:
         if process.poll() is None:
