@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     arm.add_argument("--what", required=True, help="what is going to be changed, for people")
     arm.set_defaults(call=_arm)
     confirm = commands.add_parser("confirm", help="keep the change; rules hold after a reboot as well")
-    confirm.add_argument("--token", required=True)
+    confirm.add_argument("--token", help="only when it is this trial")
     confirm.set_defaults(call=_confirm)
     revert = commands.add_parser("revert", help="put back what was in force before the change on trial")
     revert.add_argument("--token", help="only when it is this trial")
