@@ -119,6 +119,25 @@ def test_the_old_backend_may_not_shut_ssh_out_either() -> None:
     assert found(shut, shut, LEGACY) == [], "somebody got in with it, so there is more to it"
 
 
+@pytest.mark.parametrize(
+    ("forward", "wrong"),
+    [
+        (["-j DOCKER-USER", "-j DOCKER-ISOLATION-STAGE-1", "-o docker0 -j DOCKER"], False),
+        (["-j DOCKER-ISOLATION-STAGE-1", "-j DOCKER-USER", "-o docker0 -j DOCKER"], False),
+        (["-s 192.0.2.1/32 -j DROP", "-j DOCKER-USER", "-j DOCKER-FORWARD"], False),
+        (["-j DOCKER-ISOLATION-STAGE-1", "-o docker0 -j DOCKER", "-j DOCKER-USER"], True),
+        (["-j DOCKER-FORWARD"], True),
+        ([], True),
+    ],
+)
+def test_the_way_to_the_users_chain_comes_before_dockers_own(forward: list[str], wrong: bool) -> None:
+    rules = "\n".join(f"-A FORWARD {rule}" for rule in forward)
+    tables = parse(f"*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n{rules}\nCOMMIT\n")
+    had = docker.Rules(7, frozenset({"ipv4 filter FORWARD DOCKER-USER"}), frozenset())
+    assert docker.passes_by_user_chain(had, tables, "ipv4") is wrong
+    assert docker.passes_by_user_chain(None, {}, "ipv4") is False
+
+
 def test_docker_is_missed_only_when_the_same_daemon_had_it() -> None:
     had = docker.Rules(7, frozenset({"ipv4 nat PREROUTING DOCKER"}), frozenset())
     gone = docker.Rules(7, frozenset(), frozenset({8080}))

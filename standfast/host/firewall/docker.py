@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from standfast.host.firewall import durable
-from standfast.host.firewall.packets import USER_CHAIN, Chain, Tables
+from standfast.host.firewall.packets import DOCKERS_LINE, USER_CHAIN, Chain, Tables
 
 PID = Path("/run/docker.pid")
 MEMORY = Path("/run/standfast/docker-rules.json")
+ISOLATION = "-j DOCKER-ISOLATION-"
+"""Only drops, and returns."""
 JUMP = re.compile(r"^-A (?P<chain>[A-Z]+) .*-[jg] (?P<target>DOCKER[A-Z0-9-]*)$")
 DNAT = re.compile(r"^-A DOCKER .*--dport (?P<port>\d+) .*-j DNAT\b")
 
@@ -78,16 +80,22 @@ def missing(before: Rules | None, now: Rules | None) -> list[str]:
     return gone + [f"Docker's rule for the published port {port} is gone" for port in ports]
 
 
-def lost_user_jump(before: Rules | None, tables: Tables, family: str) -> bool:
+def passes_by_user_chain(before: Rules | None, tables: Tables, family: str) -> bool:
     """
-    Whether nothing leads to the user's chain any more, so that every published port is open.
+    Whether packets reach Docker's own rules before the user's chain, so that every published port is open.
 
-    A dockerd that finds its networks alive (live-restore) does not write this jump anew when it starts.
+    A dockerd that finds its networks alive (live-restore) does not write the jump to that chain anew when it
+    starts, and puts its other rules in front of one that is there.
     """
     chains = tables.get("filter", {})
-    jumps = {match["target"] for rule in chains.get("FORWARD", Chain()).rules if (match := JUMP.match(rule))}
+    rules = chains.get("FORWARD", Chain()).rules
     had = before is not None and f"{family} filter FORWARD {USER_CHAIN}" in before.jumps
-    return USER_CHAIN in chains and USER_CHAIN not in jumps and (had or bool(jumps))
+    for rule in rules:
+        if rule.endswith(f" -j {USER_CHAIN}"):
+            return False
+        if DOCKERS_LINE.search(rule) and ISOLATION not in rule:
+            return USER_CHAIN in chains
+    return had and USER_CHAIN in chains
 
 
 def _nat(tables: Mapping[str, Tables]) -> list[str]:

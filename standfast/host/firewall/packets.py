@@ -125,6 +125,19 @@ def put_back(backend: Backend, then: Tables, *, only: set[tuple[str, str]] | Non
     return changed
 
 
+def put_first(backend: Backend, chain: str, target: str, now: Tables) -> None:
+    """
+    Make a jump the first rule of a chain in the table `filter`, and the only one of its kind.
+
+    Raises:
+        Failure: iptables refuses; nothing was changed.
+    """
+    jump = f"{chain} -j {target}"
+    old = [f"-D {jump}" for rule in now["filter"][chain].rules if rule == f"-A {jump}"]
+    text = "\n".join(["*filter", *old, f"-I {chain} 1 -j {target}", "COMMIT", ""])
+    run(f"{backend.tool}-restore", "-w", "30", "--noflush", input=text)
+
+
 def _bare(chains: dict[str, Chain]) -> dict[str, Chain]:
     """A table that nobody has used: it may not have been listed at all."""
     return {name: Chain("ACCEPT") for name, chain in chains.items() if chain.policy != "-"}

@@ -93,12 +93,11 @@ class Watchdog:
     def _lead_to_user_chain(self, found: Look) -> None:
         """At once: until then every published port is open, whatever is declared."""
         for backend, tables in found.tables.items():
-            if "-" not in backend.name and docker.lost_user_jump(self.engine, tables, backend.family):
-                jump = ("FORWARD", "1", "-j", packets.USER_CHAIN)
-                run(backend.tool, "-w", "30", "-I", *jump)
+            if "-" not in backend.name and docker.passes_by_user_chain(self.engine, tables, backend.family):
+                packets.put_first(backend, "FORWARD", packets.USER_CHAIN, tables)
                 record(
-                    [f"{backend.name}: the jump from FORWARD to {packets.USER_CHAIN} is gone"],
-                    [f"put it back, in front of all other rules: {' '.join(jump)}"],
+                    [f"{backend.name}: FORWARD does not lead to {packets.USER_CHAIN} first"],
+                    ["put the jump in front of all other rules"],
                 )
 
     def _watch_docker(self, now: docker.Rules | None) -> None:
