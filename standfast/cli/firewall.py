@@ -1,4 +1,4 @@
-"""``standfast firewall``: try the inventory's rules, or have the last confirmed ones again."""
+"""``standfast firewall``: look at the rules, try the inventory's, have the last confirmed ones again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from standfast.cli import options
+from standfast.cli.firewall_show import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,23 +17,27 @@ if TYPE_CHECKING:
 @options.environment
 @click.pass_context
 def firewall(ctx: click.Context, environment: str) -> None:
-    """Try the rules of ENV, or put the last confirmed ones back.
+    """Show the rules of ENV, try them, or put the last confirmed ones back.
 
     No change of rules or of sshd stays unless a new connection from here has confirmed it: apply does
     that by itself. docs/firewall.md tells how, and what to do when you are locked out all the same.
 
     \b
     Examples:
+      standfast firewall production show           what is in force beside what is declared
       standfast firewall production test           a trial; the server is as before afterwards
       standfast firewall production test --hold    the same, until the server's own timer ends it
       standfast firewall production revert         the rules that were confirmed last
 
     \b
-    Exit codes: 0 done; 1 failed, the message says what was changed; 3 the inventory or the command line
-    is wrong; 4 nobody got in with these rules, and the server has undone them; 5 somebody else is at
-    work; 6 refused, nothing was changed.
+    Exit codes: 0 done; 1 failed, the message says what was changed; 2 `show` found differences;
+    3 the inventory or the command line is wrong; 4 nobody got in with these rules, and the server has
+    undone them; 5 somebody else is at work; 6 refused, nothing was changed.
     """
     ctx.obj = environment
+
+
+firewall.add_command(show)
 
 
 @firewall.command()
