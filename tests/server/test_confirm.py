@@ -22,11 +22,12 @@ from tests.server.test_firewall import is_open, listen
 from tests.server.test_lock import wait_for
 
 SECONDS = 10
-BEFORE = {"confirm_seconds": SECONDS, "allow": [{"port": 8081}]}
+"""For what is going to be undone. What is going to be confirmed has time also on a busy machine."""
+BEFORE = {"confirm_seconds": 60, "allow": [{"port": 8081}]}
 OTHER_SSHD = {"settings": {"MaxAuthTries": "4"}}
 DECLARED = {"firewall": BEFORE, "ssh_server": {"settings": {"MaxAuthTries": "5"}}}
 APPLY = ("apply", "lab", "--yes", "--no-verify", "--only", "ssh", "--only", "firewall")
-AFTER = {"confirm_seconds": SECONDS, "allow": [{"port": 8081}, {"port": 9999}]}
+AFTER = {"confirm_seconds": 60, "allow": [{"port": 8081}, {"port": 9999}]}
 WATCHED = ("dport 9999 ", "MaxAuthTries 4")
 """What only the new rules, and only the new configuration of sshd, have."""
 # Each line: a time, in how many families the new rules are in force, whether sshd has the new setting.
@@ -116,7 +117,7 @@ def test_what_is_confirmed_stays_and_is_there_after_a_power_cut(trial: Subject) 
     started = time.monotonic()
     both(trial)
     print(f"two confirmed changes in {time.monotonic() - started:.1f} s")
-    time.sleep(SECONDS + 1)  # the timers would have ended
+    assert "standfast-firewall-revert" not in trial.root("systemctl list-timers --all")
     assert is_open(trial.server.address, 9999)
     assert is_open(trial.server.address6, 9999)
     assert WATCHED[1] in state(trial)
@@ -130,7 +131,7 @@ def test_what_is_confirmed_stays_and_is_there_after_a_power_cut(trial: Subject) 
 @pytest.mark.parametrize(("moment", "column"), [("the firewall", 1), ("sshd", 2)])
 def test_a_controller_that_is_killed_right_after_the_swap(trial: Subject, moment: str, column: int) -> None:
     before = state(trial)
-    trial.declare(**({"firewall": AFTER} if column == 1 else {"ssh_server": OTHER_SSHD}))
+    trial.declare(**changed(moment))
     assert careless(trial, moment, "kill").returncode == -9
     assert state(trial) != before
     wait_for(lambda: went_back(trial), 60)
@@ -139,6 +140,13 @@ def test_a_controller_that_is_killed_right_after_the_swap(trial: Subject, moment
     said = trial.repository.standfast(*APPLY, expect=0).stderr
     assert f"a change of {moment}, made at " in said
     assert "(nobody confirmed it in time); the server went back by itself at " in said
+
+
+def changed(moment: str) -> dict[str, object]:
+    """A declaration that changes one of the two, with little time to confirm it."""
+    if moment == "sshd":
+        return {"firewall": BEFORE | {"confirm_seconds": SECONDS}, "ssh_server": OTHER_SSHD}
+    return {"firewall": AFTER | {"confirm_seconds": SECONDS}}
 
 
 def test_the_next_apply_waits_until_the_server_has_gone_back(trial: Subject) -> None:
@@ -166,10 +174,8 @@ def test_the_next_apply_waits_until_the_server_has_gone_back(trial: Subject) -> 
 def test_damage_right_after_the_swap_is_undone(trial: Subject, moment: str, damage: str, reason: str) -> None:
     listen(trial, 8081)
     before = state(trial)
-    trial.declare(firewall=AFTER, ssh_server=OTHER_SSHD)
+    trial.declare(**changed(moment))
     column = 1 if moment == "the firewall" else 2
-    if column == 1:
-        trial.declare(ssh_server=DECLARED["ssh_server"])
     started = time.monotonic()
     # The reload that sshd refuses fails by itself; what is on trial is told either way.
     said = careless(trial, moment, "there", f"{damage} || :", expect=4).stderr
@@ -185,7 +191,7 @@ def test_damage_right_after_the_swap_is_undone(trial: Subject, moment: str, dama
 
 def test_a_network_that_is_cut_right_after_the_swap(trial: Subject) -> None:
     before = state(trial)
-    trial.declare(firewall=AFTER)
+    trial.declare(**changed("the firewall"))
     link = trial.server.link
     mended = f"(sleep {SECONDS + 12}; ip link set {link} up) > /dev/null 2>&1 &"
     said = careless(trial, "the firewall", "here", f"ip link set {link} down; {mended}", expect=4).stderr
@@ -214,6 +220,7 @@ def test_a_power_cut_before_the_confirmation(trial: Subject, moment: str) -> Non
 
 def test_an_address_that_sshd_does_not_listen_on_any_more(trial: Subject) -> None:
     before = state(trial)
+    trial.declare(**changed("sshd"))
     trial.declare(ssh_server={"settings": {"ListenAddress": "127.0.0.1"}})
     done = trial.repository.standfast(*APPLY)
     assert done.returncode == 4, done.stderr
@@ -225,14 +232,14 @@ def test_an_address_that_sshd_does_not_listen_on_any_more(trial: Subject) -> Non
 def test_a_trial_by_hand_leaves_nothing(trial: Subject) -> None:
     before = state(trial)
     assert "there is nothing to try" in command(trial, "test").stdout
-    trial.declare(firewall=AFTER)
+    trial.declare(firewall=AFTER | {"confirm_seconds": 20})
     said = command(trial, "test").stdout
     assert "a new SSH connection works with these rules" in said
     print(f"a trial by hand: in force for {on_trial(trial, 1):.1f} s")
     assert state(trial) == before
     assert trial.targets() != []
     held = command(trial, "test", "--hold").stdout
-    assert int(re.findall(r"in force for (\d+) s", held)[0]) >= SECONDS - 1
+    assert int(re.findall(r"in force for (\d+) s", held)[0]) >= 19
     assert state(trial) == before
 
 
