@@ -59,8 +59,9 @@ def apply(
 
     \b
     Exit codes: 0 nothing to do, or done and checked; 1 failed, the message says what was changed;
-    3 the inventory or the command line is wrong; 5 somebody else is at work, 6 refused: nothing was
-    changed on any server; 130 interrupted.
+    3 the inventory or the command line is wrong; 4 a change of sshd or the firewall was not confirmed, and
+    the server has undone it; 5 somebody else is at work, 6 refused: nothing was changed on any server;
+    130 interrupted.
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")

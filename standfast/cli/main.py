@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("standfast.cli.restore", "Bring databases and volumes back from their backups."),
     "audit": ("standfast.cli.audit", "Who did what to which server; prove that the log is whole."),
     "unlock": ("standfast.cli.unlock", "End a run that holds servers and does not end by itself."),
+    "firewall": (
+        "standfast.cli.firewall",
+        "Show or try the firewall's rules, or put the last confirmed ones back.",
+    ),
     "verify": ("standfast.cli.verify", "Check the live servers against the inventory."),
     "schema-json": ("standfast.cli.schema_json", "Print the inventory's JSON Schema."),
     "shell-init": ("standfast.cli.shell_init", "Print shell code for `pyinfra plan` and `pyinfra apply`."),

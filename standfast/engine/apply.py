@@ -23,7 +23,7 @@ from standfast.engine.plan import HostPlan, Plan, PlannedOperation
 from standfast.engine.recording import begin_execution, perform
 from standfast.engine.rollout import Rollout
 from standfast.engine.servers import Servers, connector
-from standfast.errors import StandfastError
+from standfast.errors import StandfastError, Undone
 from standfast.operations.change import Change, Step
 
 OUTPUT_LINES = 20  # of a failed command, in the message
@@ -217,6 +217,8 @@ class _Run:
             raise ConnectionLost(_cut_off(str(error), planned, running[-1], result)) from error
         except LockLost as error:
             raise LockLost(f"{self.holds.why_lost(host.name)} {_so_far(result)}") from error
+        except Undone as error:
+            raise Undone(f"{error}\n  {_so_far(result)}") from error
         if not succeeded:
             raise Failed(_failure(host.name, planned, running[-1], output, result))
         self._finish(host, running, planned, result)

@@ -16,7 +16,7 @@ from standfast.engine.caller import Caller
 from standfast.engine.connector import ConnectionLost, LockLost, NoSudo, Unreachable
 from standfast.engine.journal import steps
 from standfast.engine.plan import HostPlan, Plan
-from standfast.errors import CouldNotLook, Locked, Refused, StandfastError
+from standfast.errors import CouldNotLook, Locked, Refused, StandfastError, Undone
 from standfast.inventory.loader import Loaded
 
 REASON_LENGTH = 500  # characters
@@ -29,6 +29,7 @@ OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
     (NoSudo, "no sudo"),
     (ConnectionLost, "connection lost"),
     (LockLost, "lock lost"),
+    (Undone, "undone"),
 )
 
 

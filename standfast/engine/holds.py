@@ -62,7 +62,7 @@ class Holds:
         self._holds[host.name] = hold
         hold.take(folders(self._declarations[host.name].host), self.report)
         told = hold.last_run.told() if hold.last_run else None
-        for text in [*([told] if told else []), *hold.findings.notes]:
+        for text in [*filter(None, [told, hold.undone]), *hold.findings.notes]:
             self.tell(f"{host.name}: {text}")
         if hold.findings.faults:
             faults = "\n".join(f"    {fault}" for fault in hold.findings.faults)

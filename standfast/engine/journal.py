@@ -77,6 +77,8 @@ class LastRun:
             how = f"was cut off while: {self.running}"
         elif status != 0 and self.outcome is None:
             how = f"was cut off while: {self.running} (which the server then ended with an error)"
+        elif self.outcome == "undone":
+            how = f"was undone at: {self.running}"
         elif status != 0:
             how = f"failed at: {self.running}"
         else:

@@ -73,6 +73,8 @@ class Hold:
         self.by = by
         self.last_run: LastRun | None = None
         """What the last run has left open."""
+        self.undone = ""
+        """What the server has taken back by itself, and nobody has heard of yet."""
         self.findings = Findings()
         """What the preflight has found."""
         self.recorded: list[str] = []
@@ -210,6 +212,13 @@ class Hold:
                     "for, end it if it never will, and run apply again."
                 )
             report(f"{self.ssh.host.name}: waiting for a command of the last apply to end: {what}")
+        elif kind == "trial":
+            report(
+                f"{self.ssh.host.name}: waiting for the server to undo a change that the last run has left "
+                "on trial"
+            )
+        elif kind == "undone":
+            self.undone = decoded(rest)
         elif kind == "recorded":
             self.recorded.append(decoded(rest))
         elif kind == "journal":

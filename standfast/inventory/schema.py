@@ -192,6 +192,7 @@ KnownHost = Annotated[
     Expected("a line of ssh-keyscan(1): host, kind and key"),
 ]
 Copies = Annotated[int, Field(ge=0, le=1000), Expected("a number of copies, 0 to 1000")]
+ConfirmSeconds = Annotated[int, Field(ge=5, le=600), Expected("a number of seconds, 5 to 600")]
 Seconds = Annotated[int, Field(ge=1, le=3600), Expected("a number of seconds, 1 to 3600")]
 LogFiles = Annotated[int, Field(ge=1, le=1000), Expected("a number of files, 1 to 1000")]
 SshdSetting = Annotated[
@@ -347,6 +348,9 @@ class Firewall(Part):
     Dropped packets that the kernel's log gets, at most so many in a minute for each of SSH, other ports
     and published ports: `journalctl -k -g "standfast drop"`. Default: none; probes come all day.
     """
+    confirm_seconds: ConfirmSeconds = Field(default=30, examples=[30])
+    """Seconds after which a server takes back a change of its rules or of sshd, unless a new connection from
+    your machine has confirmed it."""
 
 
 class Volume(Part):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
 from pyinfra import host
@@ -19,7 +19,9 @@ from standfast.facts.firewall import Filter, Firewall, OtherFirewalls, Rules
 from standfast.facts.rule_words import in_words
 from standfast.facts.ssh import CurrentSession, Session
 from standfast.inventory.schema import AllowRule, SshRule
+from standfast.inventory.schema import Firewall as DeclaredFirewall
 from standfast.operations.change import Change, Step
+from standfast.operations.confirmed import BY_DEFAULT, PORTS_AT_MOST, Confirmation, ConfirmedStep
 from standfast.operations.named import operation
 from standfast.operations.other_firewalls import NAMES
 from standfast.rendering import Rendered
@@ -27,6 +29,7 @@ from standfast.rendering import Rendered
 FOLDER = "/etc/standfast/firewall"
 LOADER = "/usr/local/lib/standfast/firewall-load"
 
+Network = IPv4Network | IPv6Network
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 SHOWN = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -58,20 +61,40 @@ def openings(rules: Iterable[AllowRule], family: Family) -> list[Opening]:
     ]
 
 
+def confirmation(wanted: DeclaredFirewall) -> Confirmation:
+    """What must be proven after a change: SSH, and the declared ports that we may reach and that answered."""
+    client = host.get_fact(CurrentSession).client
+    ports = [
+        port
+        for rule in wanted.allow
+        if "tcp" in rule.protocol and client is not None and _includes(rule.sources, client)
+        for port in _ports(rule.port)
+    ]
+    return Confirmation(wanted.confirm_seconds, tuple(dict.fromkeys(ports))[:PORTS_AT_MOST])
+
+
 @operation
 def ruleset(
-    *, ipv4: Rendered, ipv6: Rendered, ssh: SshRule, replaced: Collection[str] = (), elsewhere: bool = False
+    *,
+    ipv4: Rendered,
+    ipv6: Rendered,
+    ssh: SshRule,
+    replaced: Collection[str] = (),
+    elsewhere: bool = False,
+    confirmation: Confirmation = BY_DEFAULT,
 ) -> Generator[StringCommand, None, None]:
     """
     Make sure that our chains are these, now and after a reboot; no other rule is touched.
 
     Every change to the firewall goes through this operation, and is one step: both families are checked,
-    swapped (each in one transaction) and written down for the next boot. Connections that are open stay.
+    swapped (each in one transaction) and, once a new connection has confirmed them, written down for the
+    next boot. Connections that are open stay.
 
     + ipv4, ipv6: complete texts for iptables-restore, with our chains only
     + ssh: who may open an SSH connection
     + replaced: other firewalls that may be there still, because they are switched off afterwards
     + elsewhere: whether the address that standfast comes from now may be shut out
+    + confirmation: what must be proven, and by when; else the server goes back
 
     Raises:
         Refused: standfast itself could not come back, the rules are wrong, or another firewall is there.
@@ -98,14 +121,20 @@ def ruleset(
     if not changes:
         host.noop("the firewall is as declared")
         return
-    yield Step(
-        f"folder={FOLDER}; load={LOADER}\n{_received(ipv4, ipv6)}\n{_SWAP}",
-        changes=changes,
-        stdin=_sent(ipv4, ipv6),
-    )
+    step = Step(f"load={LOADER}\n{_received(ipv4, ipv6)}\n{_SWAP}", changes=changes, stdin=_sent(ipv4, ipv6))
+    yield ConfirmedStep(step, what="the firewall", confirmation=confirmation)
 
 
-def _sources(sources: Sequence[str | IPv4Network | IPv6Network], family: Family) -> Iterator[str]:
+def _includes(sources: Iterable[str | Network], client: IPv4Address | IPv6Address) -> bool:
+    return any(isinstance(source, str) or client in source for source in sources)
+
+
+def _ports(port: int | str) -> Iterable[int]:
+    first, _, last = str(port).partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _sources(sources: Sequence[str | Network], family: Family) -> Iterator[str]:
     for source in sources:
         if isinstance(source, str):
             yield {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}[family]
@@ -201,14 +230,11 @@ _RECEIVE = """receive() {
   rm "$1/both"
 }"""
 
-# In force first, written down afterwards: what turns out wrong is gone after a reboot.
-_SWAP = """set -e; trap '' HUP PIPE; umask 022
-mkdir -p "$folder"
-new=$(mktemp -d "$folder/.new.XXXXXX"); trap 'rm -rf -- "$new"' EXIT
+# In force on trial; what is confirmed is written down for the next boot by the host program.
+_SWAP = """set -e; umask 077
+new=/var/lib/standfast/trial/candidate
+rm -rf "$new"; mkdir "$new"
 receive "$new"
+sync "$new/ipv4.rules" "$new/ipv6.rules" "$new"
 "$load" test "$new"
-"$load" load "$new"
-sync "$new/ipv4.rules" "$new/ipv6.rules"
-mv -f -T "$new/ipv4.rules" "$folder/ipv4.rules"
-mv -f -T "$new/ipv6.rules" "$folder/ipv6.rules"
-sync "$folder\""""
+"$load" load "$new\""""

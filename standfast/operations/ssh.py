@@ -13,22 +13,27 @@ from standfast.facts.accounts import Account
 from standfast.facts.ssh import DROP_IN, CurrentSession, Effect, Session, SshdTrial, Trial, keywords
 from standfast.inventory.schema import User
 from standfast.operations import files
-from standfast.operations.change import Change
+from standfast.operations.change import Change, Step
+from standfast.operations.confirmed import BY_DEFAULT, Confirmation, ConfirmedStep
 from standfast.operations.files import Activation
 from standfast.operations.named import operation
 from standfast.rendering import Rendered
 
 
 @operation
-def server(settings: Rendered, *, people: Mapping[str, User]) -> Generator[StringCommand, None, None]:
+def server(
+    settings: Rendered, *, people: Mapping[str, User], confirmation: Confirmation = BY_DEFAULT
+) -> Generator[StringCommand, None, None]:
     """
     Make sure that sshd does what these settings say, whatever the other files say.
 
     sshd tries the file beside the others before anything is written; the whole configuration is checked
-    again on the server, and sshd reloads, which ends no connection. When that fails, the old file is back.
+    again on the server, and sshd reloads, which ends no connection. When that fails, or no new connection
+    confirms it, the old file is back.
 
     + settings: text of a file for sshd_config.d
     + people: accounts that the inventory declares; who could still get in by them
+    + confirmation: what must be proven, and by when; else the server goes back
 
     Raises:
         Refused: sshd does not understand the settings, another file defeats them, or standfast itself could
@@ -44,12 +49,14 @@ def server(settings: Rendered, *, people: Mapping[str, User]) -> Generator[Strin
     faults = [*_defeated(settings.text, trial), *_locked_out(trial.together, session, people)]
     if faults:
         raise Refused("\n".join(f"ssh_server: {fault}" for fault in faults) + " Nothing was changed.")
-    yield from files.file._inner(
+    steps = files.file._inner(
         DROP_IN,
         settings,
         mode="644",
         activate=Activation(Change("reload", "ssh.service", "open connections stay"), _RELOAD),
     )
+    for step in steps:
+        yield ConfirmedStep(step, what="sshd", confirmation=confirmation) if isinstance(step, Step) else step
 
 
 def _defeated(text: str, trial: Trial) -> Iterator[str]:

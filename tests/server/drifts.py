@@ -602,17 +602,18 @@ FIREWALL = (
     ),
     Injected(
         "Docker's rules flushed",
-        "iptables -t nat -F; iptables -t nat -X",
-        "systemctl restart docker",
+        "systemctl stop standfast-watchdog; iptables -t nat -F; iptables -t nat -X",
+        "systemctl restart docker; systemctl start standfast-watchdog",
         "firewall:ipv4/nat/DOCKER",
         ("published ports are dead", "systemctl restart docker"),
         4,
         kind="missing",
+        also=("unit:standfast-watchdog.service",),
     ),
 )  # fmt: skip
 
 DECLARED = (
-    managed("our chain's rules removed", "iptables -F STANDFAST-INPUT", "firewall:IPv4-firewall", "rules missing", round=3),
+    managed("rules of our chain removed", "iptables -D STANDFAST-INPUT -p icmp -j ACCEPT; iptables -D STANDFAST-INPUT -j DROP", "firewall:IPv4-firewall", "rules missing", round=3),
     managed("a rule added to our chain", "ip6tables -I STANDFAST-INPUT -p tcp --dport 23 -j ACCEPT", "firewall:IPv6-firewall", "1 added by hand", round=4),
     managed("our firewall rules for the next boot edited", "echo '# x' >> /etc/standfast/firewall/ipv4.rules", "file:/etc/standfast/firewall/ipv4.rules", "not as declared", round=4),
     managed("the firewall's service disabled", "systemctl disable --quiet standfast-firewall", "unit:standfast-firewall.service", "boot", round=4),

@@ -162,7 +162,7 @@ def test_a_diff_shows_what_apply_would_change(lab: Lab) -> None:
     found, _ = lab.play(3)
     caddyfile = found["file:/etc/caddy/Caddyfile"]["diff"].splitlines()
     assert [line[0] for line in caddyfile if "reverse_proxy" in line] == ["-", "+"]
-    assert "+ host       let in through lo" in found["firewall:IPv4-firewall"]["diff"]
+    assert "+ host       let in icmp" in found["firewall:IPv4-firewall"]["diff"]
 
 
 @pytest.mark.parametrize(

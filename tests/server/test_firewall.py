@@ -82,9 +82,9 @@ def test_neighbours_and_ping(firewall: Subject) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "iptables -I STANDFAST-INPUT -p tcp --dport 8082 -j ACCEPT; ip6tables -D STANDFAST-INPUT 5",
+        "iptables -I STANDFAST-INPUT -p tcp --dport 8082 -j ACCEPT; ip6tables -D STANDFAST-INPUT 4",
         f"iptables -I INPUT -p tcp --dport 8082 -j ACCEPT; rm {FILES}/ipv6.rules",
-        f"iptables -F; iptables -X; ip6tables -F; echo '# mine' >> {FILES}/ipv4.rules",
+        f"iptables -D STANDFAST-INPUT -j DROP; ip6tables -D STANDFAST-DOCKER -o br-+ -j DROP; echo '# mine' >> {FILES}/ipv4.rules",
     ],
 )
 def test_edit_by_hand_is_found_and_repaired(firewall: Subject, damage: str) -> None:

@@ -77,6 +77,16 @@ wait_for_last_command() {
   flock -u 7
 }
 
+# A change that the last run has left on trial: the server undoes it, and only then it is what it is.
+wait_for_trial() {
+  local trial=/var/lib/standfast/trial/trial.json untold=/var/lib/standfast/trial/untold since_when=$SECONDS told=
+  while [ -e "$trial" ] && [ $((SECONDS - since_when)) -lt "$patience" ]; do
+    if [ -z "$told" ]; then say trial; told=yes; fi
+    if listen 1; then idle=0; say .; fi
+  done
+  if [ -s "$untold" ]; then say "undone $(base64 -w 0 "$untold")"; rm -f -- "$untold"; fi
+}
+
 report_last_run() {
   [ -s "$journal" ] || return
   if journal_unfinished; then
@@ -123,6 +133,7 @@ rm -f /run/standfast/unlocked
 write_owner || exit
 idle=0
 wait_for_last_command
+wait_for_trial
 report_last_run
 preflight "$@"
 say ready
