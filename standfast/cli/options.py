@@ -24,7 +24,7 @@ elsewhere = click.option(
     "--i-am-elsewhere",
     "elsewhere",
     is_flag=True,
-    help="Let the firewall shut out the address that you come from now.",
+    help="Let rules shut out your address; somebody has to confirm them from where SSH is allowed.",
 )
 
 

@@ -181,7 +181,8 @@ exec unshare --net sh -c '
     ip addr add "$server/$bits" dev sf0 $flag && ip route add "$client/$bits" dev sf0 &&
     there ip addr add "$client/$bits" dev sf1 $flag && there ip route add "$server/$bits" dev sf1
   } 2> /dev/null || exit 0
-  there timeout 0.5 bash -c "exec 3<> /dev/tcp/$server/$port" 2> /dev/null
+  # An answer comes at once; the time is for a busy server, and for a second packet after one second.
+  there timeout 4 bash -c "exec 3<> /dev/tcp/$server/$port" 2> /dev/null
   echo "== connection"
   "$tool" -t nat -vS INPUT | grep -q "dport $port .*-c [1-9]" && echo accepted || echo dropped
 '"""

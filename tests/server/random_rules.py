@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from random import Random
 from typing import Any
 
 BARE = "*filter\n:STANDFAST-INPUT - [0:0]\n:STANDFAST-DOCKER - [0:0]\n{}\nCOMMIT\n"
+SHORT = 5
+"""Seconds within which a hostile one has to be confirmed."""
 STAYING = "-A STANDFAST-INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"
 
 
@@ -22,7 +24,9 @@ class Ruleset:
     hostile: str = ""
     """How it would lock us out; empty when it would not."""
     seen: bool = True
-    """Whether a trial of the rules alone can tell."""
+    """Whether the plan can tell, and refuses."""
+    arguments: tuple[str, ...] = ()
+    """Of the apply."""
 
 
 def ruleset(random: Random, client: str) -> Ruleset:
@@ -38,7 +42,10 @@ def ruleset(random: Random, client: str) -> Ruleset:
     }
     if random.random() < 2 / 3:
         return Ruleset(declared)
-    return random.choice(HOSTILE)(random, client, declared)
+    hostile = random.choice(HOSTILE)(random, client, declared | {"confirm_seconds": SHORT})
+    if hostile.seen and random.random() < 1 / 2:
+        return replace(hostile, seen=False, arguments=("--i-am-elsewhere",))
+    return hostile
 
 
 def _sometimes(random: Random, name: str, low: int, high: int) -> dict[str, int]:
@@ -96,9 +103,17 @@ def _nothing_in(random: Random, client: str, declared: dict[str, Any]) -> Rulese
     return Ruleset(declared, BARE.format("\n".join(rules[random.randint(0, 1) :])), "everything denied")
 
 
+def _by_interface(random: Random, client: str, declared: dict[str, Any]) -> Ruleset:
+    del client
+    rules = ["-A STANDFAST-INPUT -i host0 -p tcp --dport 22 -j DROP", "-A STANDFAST-INPUT -j ACCEPT"]
+    text = BARE.format("\n".join([STAYING, *rules][random.randint(0, 1) :]))
+    return Ruleset(declared, text, "SSH denied on the real network only", seen=False)
+
+
 HOSTILE: list[Callable[[Random, str, dict[str, Any]], Ruleset]] = [
     _elsewhere,
     _ipv6_only,
     _port_moved,
     _nothing_in,
+    _by_interface,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import time
@@ -130,3 +131,24 @@ def test_a_thousand_rules_are_one_swap(firewall: Subject) -> None:
     swaps = [call.split()[0] for call in calls if "--noflush" in call and "--test" not in call]
     assert sorted(swaps) == sorted(shims), "one swap for each family"
     assert firewall.root("iptables -S STANDFAST-INPUT | grep -c 'dport 1....'").strip() == "1500"
+
+
+def test_show_tells_ours_and_others_apart(firewall: Subject) -> None:
+    firewall.declare(firewall={"allow": [{"port": 8081}]})
+    firewall.apply()
+    said = firewall.repository.standfast("firewall", "lab", "show", expect=0).stdout
+    assert "host       let in tcp 8081\n" in said
+    assert "of others: nothing" in said
+    firewall.root(
+        "iptables -D STANDFAST-INPUT -p tcp --dport 8081 -j ACCEPT; iptables -A INPUT -p tcp --dport 25 -j DROP; "
+        "ip6tables -A STANDFAST-INPUT -p tcp --dport 6379 -j ACCEPT"
+    )
+    shown = json.loads(firewall.repository.standfast("firewall", "lab", "show", "--json", expect=2).stdout)
+    host = shown["hosts"][0]
+    different = [(each["family"], each["state"], each["words"]) for each in host["ours"]]
+    assert ("ipv4", "missing", "host       let in tcp 8081") in different
+    assert ("ipv6", "not declared", "host       let in tcp 6379") in different
+    assert [each for each in host["foreign"] if "--dport 25 -j DROP" in each]
+    assert host["confirmed"]["confirmed"] is True
+    firewall.root("iptables -D INPUT -p tcp --dport 25 -j DROP")
+    firewall.apply()
