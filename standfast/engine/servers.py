@@ -53,6 +53,7 @@ class Servers:
         + names: the servers to compare; ``None`` means all
         """
         clients = {host.name: connector(host).client for host in self.state.inventory if host.connected}
+        asked = {host.name: list(connector(host).asked) for host in self.state.inventory}
         declarations = [each for each in self.declarations if names is None or each.name in names]
         self.state = new_state(declarations, clients)
         plans = {
@@ -70,7 +71,7 @@ class Servers:
             plan = plans[host.name]
             plan.host_key = connector(host).host_key
             host.data._sudo = connector(host).user != "root"
-            connector(host).fetch_together()
+            connector(host).fetch_together(asked.get(host.name, ()))
             plan.operations = record(self.state, host, lambda: deploys.site(only))
             plan.resources = self.state.resources[host.name]
             plan.seconds = time.monotonic() - started
