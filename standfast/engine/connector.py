@@ -37,6 +37,7 @@ from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS
 
 KEEPALIVE = 15  # seconds
+SILENCE = 60_000  # milliseconds without a sign of the server's kernel, after which the connection is lost
 SENDING = ("_get_pty", "_timeout", "_stdin", "_success_exit_codes")
 """pyinfra's arguments for how a command is sent, not for what is around it."""
 LOCK_LOST = "standfast-lock-lost"
@@ -99,6 +100,18 @@ class StandfastConnector(SSHConnector):
             raise Unreachable(f"{self.place}: {_reason(error)} Nothing was changed there.") from error
         self._tune()
 
+    def reconnect(self) -> None:
+        """
+        Connect anew, with nothing in memory of what was read before.
+
+        Raises:
+            Unreachable: that is not possible; nothing was changed.
+        """
+        if self.client is not None:
+            self.client.close()
+        self.forget()
+        self.connect()
+
     @property
     def transport(self) -> Transport:
         """The SSH connection; only after `connect`."""
@@ -112,6 +125,8 @@ class StandfastConnector(SSHConnector):
         transport.set_keepalive(KEEPALIVE)
         if isinstance(transport.sock, socket.socket):  # a ProxyCommand has none
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE)
 
     @property
     def host_key(self) -> str:

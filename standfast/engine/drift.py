@@ -107,7 +107,7 @@ def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
         _compare(servers, host, declared[host.name], only, found[host.name])
         found[host.name].seconds = time.monotonic() - started
 
-    servers.each(servers.connected(), compare)
+    servers.read(compare)
     for name, error in servers.failures.items():
         found[name].error = error
     return Drift(servers.environment, list(found.values()))

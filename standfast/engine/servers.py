@@ -15,7 +15,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 import deploys
 from standfast.declaration import Declaration
-from standfast.engine.connector import StandfastConnector
+from standfast.engine.connector import ConnectionLost, StandfastConnector
 from standfast.engine.plan import HostPlan, Plan
 from standfast.engine.recording import RecordingState, new_state, record, resume
 from standfast.errors import StandfastError
@@ -39,6 +39,8 @@ class Servers:
         self.declarations = list(declarations)
         self.failures: dict[str, Exception] = {}
         """Servers that are out of this run, and why."""
+        self.held = False
+        """Whether the servers are locked through these connections."""
         self.state: RecordingState = new_state(self.declarations, {})
 
     def connect(self) -> None:
@@ -76,7 +78,7 @@ class Servers:
             plan.resources = self.state.resources[host.name]
             plan.seconds = time.monotonic() - started
 
-        self.each(self.connected(), compare)
+        self.read(compare)
         for name, plan in plans.items():
             plan.error = self.failures.get(name)
             if plan.error is not None:
@@ -115,6 +117,24 @@ class Servers:
         for host in self.state.inventory:
             if host.connected:
                 host.connector.disconnect()
+
+    def read(self, work: Callable[[Host], None]) -> None:
+        """
+        Run for every connected server what only reads it; once more when the connection is lost meanwhile.
+
+        Not while a lock is held: it went with the connection, and somebody else may be at work by now.
+        """
+
+        def reading(host: Host) -> None:
+            try:
+                work(host)
+            except ConnectionLost:
+                if self.held:
+                    raise
+                connector(host).reconnect()
+                work(host)
+
+        self.each(self.connected(), reading)
 
     def each(self, hosts: Sequence[Host], work: Callable[[Host], None]) -> None:
         """Run `work` for every host in parallel; remember what failed."""

@@ -115,7 +115,7 @@ BY_HAND = {
     "systemctl disable -q trial-disabled": "trial-disabled.service",
     "systemctl start trial-unwanted": "trial-unwanted.service",
     "ln -sf ../usr/share/zoneinfo/Europe/Berlin /etc/localtime": "time zone",
-    "gpasswd -q -d trial adm": "account trial",
+    "gpasswd -d trial adm": "account trial",
 }
 
 
