@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -237,6 +238,8 @@ def main() -> None:
     )
     parser.add_argument("--hosts", default="5,20", help="sizes of fleets; 0 leaves them out")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # servers and files are taken away in any case
+        signal.signal(number, lambda *_: sys.exit(130))
     folder = Path(mkdtemp(prefix="standfast-bench-"))
     os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
     bench = Bench(folder, 1 if options.small else options.rounds)

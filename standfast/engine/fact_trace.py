@@ -23,7 +23,7 @@ from standfast.facts.answer import STATUS
 
 FOLDER = "/var/lib/standfast/facts"
 CHAINS = 4  # commands that run at the same time
-SECONDS = 20  # what a script may take, and the 20th part of a second for each command
+SECONDS = 20  # what a script may take, and the 8th part of a second for each command
 """Facts that are not answered by then are fetched as usual."""
 
 _SUM = "trace"  # the file beside the answers with the checksum of the trace that was asked
@@ -67,7 +67,7 @@ def name(command: str) -> str:
 
 def run_script(commands: Sequence[str]) -> str:
     """The shell script that runs all commands in the folder for the answers, each into its own file."""
-    lines = [f"# {SECONDS + len(commands) // 20} seconds, then the rest is given up", "set -C"]
+    lines = [f"# {SECONDS + len(commands) // 8} seconds, then the rest is given up", "set -C"]
     for start in range(min(CHAINS, len(commands))):
         chain = [commands[number] for number in range(start, len(commands), CHAINS)]
         lines += ["{", *(f"sh -c {shlex.quote(each)} >{name(each)}" for each in chain), "} &"]
