@@ -146,7 +146,7 @@ class StandfastConnector(SSHConnector):
 
     @cached_property
     def heard(self) -> dict[str, CommandOutput]:
-        """Answers of this comparison that cannot be asked together with others, by command and arguments."""
+        """Answers that cannot be asked together with others, by command and arguments; while recording."""
         return {}
 
     @cached_property
@@ -268,7 +268,7 @@ class StandfastConnector(SSHConnector):
                 self.missing.append(question)
                 raise Unasked
         exactly = f"{question}\0{sorted(arguments.items())}"
-        if self.remembers and exactly in self.heard:
+        if self.missing is not None and exactly in self.heard:
             return True, self.heard[exactly]
         if self.around is not None:
             command, arguments = self._journaled(self.around, command, arguments)
@@ -285,7 +285,9 @@ class StandfastConnector(SSHConnector):
         if not status and STATUS in question:
             reason = output.stderr_lines[-1] if output.stderr_lines else "no answer"
             raise CouldNotLook(f"{self.place}: the server could not be read: {reason}. Nothing was changed.")
-        if status and self.remembers:
+        if repeatable and self.remembers:
+            self.memory[fact_trace.name(question)] = output.stdout_lines
+        elif self.missing is not None and status:
             self.heard[exactly] = output
         return status, output
 

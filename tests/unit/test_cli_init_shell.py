@@ -103,7 +103,7 @@ _standfast_completion standfast
 printf '%s\\n' "${COMPREPLY[@]}"
 """
     for words, offered in (
-        (["dri"], "drift"),
+        (["drif"], "drift"),
         (["plan", "prod"], "production"),
         (["plan", "--js"], "--json"),
     ):
