@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 from gevent.pool import Pool
 from pyinfra import logger
 from pyinfra.api import Config, FactBase, Host, Inventory, State
@@ -61,6 +62,7 @@ class RecordingState(State):
     @override
     def set_op_data_for_host(self, host: Host, op_hash: str, op_data: StateOperationHostData) -> None:
         super().set_op_data_for_host(host, op_hash, op_data)
+        gevent.sleep(0)  # a lock's signs of life must go out, however long the evaluation takes
         if self.is_executing:  # an operation inside an operation: pyinfra executes it right away
             return
         self.resources[host.name] += 1
