@@ -6,11 +6,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from bench.contestants import PLAIN, STANDFAST
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.skipif("STANDFAST_BENCH" not in os.environ, reason="takes minutes; set STANDFAST_BENCH=1")
 def test_the_small_benchmark_runs_every_tool() -> None:
     done = subprocess.run(
         [ROOT / "bench/run", "--small"],

@@ -16,6 +16,8 @@ from tests.server.test_engine import only_this_deploy, remote
 
 ROOT = str(Path(__file__).parents[2])
 TRACE = "/var/lib/standfast/facts"
+# STANDFAST_RESOURCES=2000 is the long version; a machine that is busy otherwise takes minutes for it.
+COUNT = int(os.environ.get("STANDFAST_RESOURCES", "200"))
 MANY = """
 for number in range({count}):
     files.file(f"/etc/trial/{{number}}", f"{{number}}\\n")
@@ -56,7 +58,7 @@ def write_by_hand(server: Server, count: int) -> None:
     remote(server, f"cd /etc/trial; for n in $(seq 0 {count - 1}); do echo $n > $n; done")
 
 
-@pytest.mark.parametrize("count", [20, 2000])
+@pytest.mark.parametrize("count", [20, COUNT])
 def test_plan_and_drift_take_three_round_trips_at_most(
     repository: Repository, spare_server: Server, count: int
 ) -> None:
