@@ -14,6 +14,7 @@ import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 import hashlib
 import shlex
 import socket
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
