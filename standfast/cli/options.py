@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-environment = click.argument("environment", metavar="ENV")
+
+def inventories(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion: the inventories of the repository in the working directory."""
+    return [path.stem for path in sorted(Path("inventories").glob(f"{incomplete}*.yml"))]
+
+
+environment = click.argument("environment", metavar="ENV", shell_complete=inventories)
 limit = click.option("--limit", multiple=True, metavar="HOST", help="Only this host; can be given again.")
 only = click.option(
     "--only",

@@ -15,7 +15,7 @@ import hashlib
 import shlex
 import socket
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,17 @@ from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS
 
 KEEPALIVE = 15  # seconds
+SILENCE = 60_000  # milliseconds without a sign of the server's kernel, after which the connection is lost
 SENDING = ("_get_pty", "_timeout", "_stdin", "_success_exit_codes")
 """pyinfra's arguments for how a command is sent, not for what is around it."""
 LOCK_LOST = "standfast-lock-lost"
 """What ``shell/step.sh`` says when somebody else has taken the server over."""
+AS_OTHER = ("_sudo_user", "_su_user", "_doas", "_dzdo")
+"""pyinfra's arguments that run a command as somebody else."""
+
+
+class Unasked(BaseException):
+    """A fact is not known yet and will be asked together with others; no error, and nobody shall catch it."""
 
 
 class Unreachable(StandfastError):
@@ -94,6 +101,18 @@ class StandfastConnector(SSHConnector):
             raise Unreachable(f"{self.place}: {_reason(error)} Nothing was changed there.") from error
         self._tune()
 
+    def reconnect(self) -> None:
+        """
+        Connect anew, with nothing in memory of what was read before.
+
+        Raises:
+            Unreachable: that is not possible; nothing was changed.
+        """
+        if self.client is not None:
+            self.client.close()
+        self.forget()
+        self.connect()
+
     @property
     def transport(self) -> Transport:
         """The SSH connection; only after `connect`."""
@@ -107,6 +126,8 @@ class StandfastConnector(SSHConnector):
         transport.set_keepalive(KEEPALIVE)
         if isinstance(transport.sock, socket.socket):  # a ProxyCommand has none
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE)
 
     @property
     def host_key(self) -> str:
@@ -121,7 +142,12 @@ class StandfastConnector(SSHConnector):
 
     @cached_property
     def memory(self) -> dict[str, list[str]]:
-        """Answers of this comparison, by command: a question is asked once."""
+        """Answers of this comparison, by `fact_trace.name` of their command: a question is asked once."""
+        return {}
+
+    @cached_property
+    def heard(self) -> dict[str, CommandOutput]:
+        """Answers that cannot be asked together with others, by command and arguments; while recording."""
         return {}
 
     @cached_property
@@ -132,28 +158,53 @@ class StandfastConnector(SSHConnector):
     around: Callable[[str], str] | None = None
     """Makes a command line for root that runs a command inside the journal, while something is changed."""
 
+    @cached_property
+    def alone(self) -> set[str]:
+        """Questions that cannot be asked together with others, because one did not come to its end."""
+        return set()
+
     listed: frozenset[str] = frozenset()
-    """Commands on the server's list, whose answers came together."""
+    """Names of the commands whose answers came together."""
+    trace = ""
+    """Checksum of the list of facts on the server."""
     remembers = False
+    missing: list[str] | None = None
+    """Questions to be asked together; ``None`` while each is asked when it comes up."""
 
     def forget(self) -> None:
         """From here on every question goes to the server: something may have changed there."""
         self.memory.clear()
+        self.heard.clear()
         self.remembers = False
 
-    def fetch_together(self) -> None:
+    def fetch_together(self, further: Sequence[str] = ()) -> None:
         """
         Have the server answer in one round trip what its last comparison asked.
+
+        + further: commands of more facts to answer
 
         Raises:
             NoSudo: the account may not become root; nothing has been changed.
         """
         self.asked.clear()
-        status, output, errors = self.exchange(self.as_root(fact_trace.READ))
-        self.refuse_without_sudo(status, errors)
-        self.memory.update(fact_trace.unpacked(output))
-        self.listed = frozenset(self.memory)
+        status, output, errors = self._ask(further, trace=True)
+        if status != 0:  # an account that may not read the list asks one fact after the other
+            status, _, errors = self.exchange(self.as_root(":"))
+            self.refuse_without_sudo(status, errors)
+        answers, self.trace = fact_trace.unpacked(output)
+        self.memory.update(answers)
+        self.listed = frozenset(answers)
         self.remembers = True
+
+    def ask_together(self, commands: Sequence[str]) -> None:
+        """Have the server answer facts in one round trip; one that it does not is asked on its own later."""
+        _, output, _ = self._ask(commands, trace=False)
+        self.memory.update(fact_trace.unpacked(output)[0])
+        self.alone.update(command for command in commands if fact_trace.name(command) not in self.memory)
+
+    def _ask(self, commands: Sequence[str], *, trace: bool) -> tuple[int, bytes, str]:
+        asking = fact_trace.asking(trace=trace, further=bool(commands))
+        return self.exchange(self.as_root(asking), fact_trace.packed(commands) if commands else b"")
 
     def refuse_without_sudo(self, status: int, errors: str) -> None:
         """
@@ -173,8 +224,8 @@ class StandfastConnector(SSHConnector):
     def remember_questions(self) -> None:
         """Leave the list of asked facts on the server, when it is not the one that is there."""
         commands = list(self.asked)
-        if self.listed != set(commands):
-            self.exchange(self.as_root(fact_trace.WRITE), b64encode(fact_trace.packed(commands)))
+        if self.trace != fact_trace.checksum_of(commands):
+            self.exchange(self.as_root(fact_trace.WRITE), fact_trace.packed_trace(commands))
 
     def as_root(self, shell: str) -> str:
         """A command line that runs shell code as root."""
@@ -189,13 +240,13 @@ class StandfastConnector(SSHConnector):
             ConnectionLost: the connection broke.
         """
         try:
-            channel = self.transport.open_session()
-            channel.exec_command(command)
-            channel.sendall(stdin)
-            channel.shutdown_write()
-            output = channel.makefile("rb").read()
-            errors = channel.makefile_stderr("rb").read().decode(errors="replace")
-            return channel.recv_exit_status(), output, errors
+            with self.transport.open_session() as channel:
+                channel.exec_command(command)
+                channel.sendall(stdin)
+                channel.shutdown_write()
+                output = channel.makefile("rb").read()
+                errors = channel.makefile_stderr("rb").read().decode(errors="replace")
+                return channel.recv_exit_status(), output, errors
         except (SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
 
@@ -209,12 +260,17 @@ class StandfastConnector(SSHConnector):
     ) -> tuple[bool, CommandOutput]:
         """As pyinfra's; a broken connection raises `ConnectionLost`, an unread fact `CouldNotLook`."""
         question = command.get_raw_value()
-        repeatable = STATUS in question and not arguments.get("_stdin")
+        repeatable = STATUS in question and not any(arguments.get(key) for key in ("_stdin", *AS_OTHER))
         if repeatable:
             self.asked[question] = None
-            if question in self.memory:
-                lines = [OutputLine("stdout", line) for line in self.memory[question]]
-                return True, CommandOutput(lines)
+            if (known := self.memory.get(fact_trace.name(question))) is not None:
+                return True, CommandOutput([OutputLine("stdout", line) for line in known])
+            if self.missing is not None and question not in self.alone:
+                self.missing.append(question)
+                raise Unasked
+        exactly = f"{question}\0{sorted(arguments.items())}"
+        if self.missing is not None and exactly in self.heard:
+            return True, self.heard[exactly]
         if self.around is not None:
             command, arguments = self._journaled(self.around, command, arguments)
         try:
@@ -231,7 +287,9 @@ class StandfastConnector(SSHConnector):
             reason = output.stderr_lines[-1] if output.stderr_lines else "no answer"
             raise CouldNotLook(f"{self.place}: the server could not be read: {reason}. Nothing was changed.")
         if repeatable and self.remembers:
-            self.memory[question] = output.stdout_lines
+            self.memory[fact_trace.name(question)] = output.stdout_lines
+        elif self.missing is not None and status:
+            self.heard[exactly] = output
         return status, output
 
     def _lost(self, error: Exception) -> ConnectionLost:
@@ -251,8 +309,7 @@ class StandfastConnector(SSHConnector):
         Root writes the journal, so what pyinfra puts around a command (another user, a folder) goes inside.
         """
         sending = {key: arguments.pop(key) for key in SENDING if key in arguments}
-        as_other = any(arguments.get(key) for key in ("_sudo_user", "_su_user", "_doas", "_dzdo"))
-        if not as_other:
+        if not any(arguments.get(key) for key in AS_OTHER):
             arguments["_sudo"] = False
             if arguments.get("_shell_executable", "sh") == "sh":
                 arguments["_shell_executable"] = None

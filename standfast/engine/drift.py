@@ -107,7 +107,7 @@ def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
         _compare(servers, host, declared[host.name], only, found[host.name])
         found[host.name].seconds = time.monotonic() - started
 
-    servers.each(servers.connected(), compare)
+    servers.read(compare)
     for name, error in servers.failures.items():
         found[name].error = error
     return Drift(servers.environment, list(found.values()))
@@ -116,9 +116,7 @@ def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
 def _compare(
     servers: Servers, host: Host, declaration: Declaration, only: Collection[str], result: HostDrift
 ) -> None:
-    ssh = connector(host)
-    ssh.fetch_together()
-    scan.look(ssh)
+    connector(host).fetch_together(scan.questions())
     declared = compare_declared(servers, host, declaration)
     scanned, unread = scan.findings(host, declared.known)
     unread += [error for subject, error in declared.unread.items() if not only or subject in only]
@@ -155,6 +153,8 @@ def compare_declared(servers: Servers, host: Host, declaration: Declaration) -> 
     questions = note_questions(host)
 
     def declare() -> None:
+        refused.clear()
+        unread.clear()
         for subject in host.loop(deploys.subjects()):
             try:
                 import_module(f"deploys.{subject}").deploy()

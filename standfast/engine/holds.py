@@ -55,6 +55,7 @@ class Holds:
 
     def take(self) -> None:
         """Lock, journal and preflight of every connected server; tells what the last run has left."""
+        self.servers.held = True
         self.servers.each(self.servers.connected(), self._take)
 
     def _take(self, host: Host) -> None:

@@ -17,17 +17,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 from gevent.pool import Pool
 from pyinfra import logger
 from pyinfra.api import Config, FactBase, Host, Inventory, State
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operations import run_host_op
-from pyinfra.api.state import StateOperationHostData, StateStage
+from pyinfra.api.state import StateHostMeta, StateOperationHostData, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from typing_extensions import override
 
 from standfast.declaration import Declaration
-from standfast.engine.connector import StandfastConnector
+from standfast.engine.connector import StandfastConnector, Unasked
 from standfast.engine.host_data import host_data
 from standfast.engine.plan import PlannedOperation
 
@@ -37,6 +38,7 @@ logger.propagate = False
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 PARALLEL = 40  # greenlets; each is one server
+PASSES = 12  # facts hardly ever depend on as many others
 
 
 class RecordingState(State):
@@ -48,15 +50,28 @@ class RecordingState(State):
         super().__init__(inventory, Config(PARALLEL=PARALLEL), check_for_changes=False)
         self.pool: Pool = Pool(PARALLEL)
 
+    def start_again(self, host: Host) -> None:
+        """Forget what was declared for a host."""
+        self.resources[host.name] = 0
+        self.planned[host.name] = []
+        self.ops[host] = {}
+        self.meta[host] = StateHostMeta()
+        host.op_hash_order.clear()
+        host.loop_position.clear()
+
     @override
     def set_op_data_for_host(self, host: Host, op_hash: str, op_data: StateOperationHostData) -> None:
         super().set_op_data_for_host(host, op_hash, op_data)
+        gevent.sleep(0)  # a lock's signs of life must go out, however long the evaluation takes
         if self.is_executing:  # an operation inside an operation: pyinfra executes it right away
             return
         self.resources[host.name] += 1
         name = str(op_data.global_arguments.get("name") or "")
         subject = (host.current_deploy_name or "").split(" | ")[0]
-        commands = tuple(op_data.command_generator())
+        try:
+            commands = tuple(op_data.command_generator())
+        except Unasked:  # it will be evaluated again
+            return
         if commands:
             self.planned[host.name].append(PlannedOperation(subject, name, commands, op_hash))
 
@@ -88,10 +103,47 @@ def resume(state: RecordingState) -> None:
 
 
 def record(state: RecordingState, host: Host, declare: Callable[[], None]) -> list[PlannedOperation]:
-    """Run deploys for one host and return the operations that would change it."""
+    """
+    Run deploys for one host and return the operations that would change it.
+
+    An operation that needs a fact which is not known yet is left out; then all such facts are asked together
+    and everything is evaluated again. So it takes as many round trips as facts depend on each other.
+    """
+    if isinstance(host.connector, StandfastConnector):
+        for _ in range(PASSES):
+            unknown = _attempt(state, host, host.connector, declare)
+            if not unknown:
+                return state.planned[host.name]
+            host.connector.ask_together(unknown)
+        host.connector.asked.clear()
+        state.start_again(host)
+    _evaluate(state, host, declare)
+    return state.planned[host.name]
+
+
+def _attempt(
+    state: RecordingState, host: Host, ssh: StandfastConnector, declare: Callable[[], None]
+) -> list[str]:
+    """Run deploys with the facts that are known; returns the questions about others."""
+    state.start_again(host)
+    ssh.asked.clear()
+    unknown: list[str] = []
+    ssh.missing = unknown
+    try:
+        _evaluate(state, host, declare)
+    except Unasked:
+        pass
+    except Exception:
+        if not unknown:  # otherwise something before it may come to another end
+            raise
+    finally:
+        ssh.missing = None
+    return unknown
+
+
+def _evaluate(state: RecordingState, host: Host, declare: Callable[[], None]) -> None:
     with ctx_config.use(state.config.copy()), ctx_host.use(host):
         declare()
-    return state.planned[host.name]
 
 
 @dataclass(frozen=True, slots=True)

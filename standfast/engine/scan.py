@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -23,7 +22,6 @@ from standfast.drift import (
 from standfast.drift.finding import Finding
 from standfast.drift.known import Known
 from standfast.engine import fact_trace
-from standfast.engine.connector import StandfastConnector
 from standfast.engine.servers import connector
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Fact
@@ -51,24 +49,14 @@ FACTS: tuple[type[Fact[Any]], ...] = (
     *(Engine, AllRules, Listeners, Mounts, LiveSettings, Daemons, TimeService, CurrentSession),
 )
 
-# Takes the list and its script as an archive on standard input, prints an archive with the answers.
-ASK = f"""work=$(mktemp -d /run/standfast-scan.XXXXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" && base64 -d | tar -xzf - --no-same-owner || exit 1
-timeout {fact_trace.SECONDS} sh ./run.sh </dev/null 2>/dev/null
-tar -cf - . | gzip -1"""
+
+def questions() -> list[str]:
+    """The commands of all facts of the scan, for `StandfastConnector.fetch_together`."""
+    return [_question(fact) for fact in FACTS]
 
 
-def look(ssh: StandfastConnector) -> None:
-    """Have the server answer all facts of the scan in one round trip; what took too long is asked again."""
-    commands = [question for fact in FACTS if (question := _question(fact)) not in ssh.memory]
-    status, output, errors = ssh.exchange(ssh.as_root(ASK), b64encode(fact_trace.packed(commands)))
-    ssh.refuse_without_sudo(status, errors)
-    ssh.memory.update(fact_trace.unpacked(output))
-
-
-def _question(fact: type[Fact[Any]]) -> str:
-    command = fact().command()
+def _question(fact: type[Fact[Any]], *arguments: str) -> str:
+    command = fact().command(*arguments)
     return command if isinstance(command, str) else command.get_raw_value()
 
 
@@ -79,7 +67,9 @@ def remembered(host: Host) -> frozenset[str]:
         here: Unowned = host.get_fact(UnownedFiles)
     except CouldNotLook:
         return frozenset()
-    return frozenset(each.path for each in here.files if File().command(each.path).get_raw_value() in listed)
+    return frozenset(
+        each.path for each in here.files if fact_trace.name(_question(File, each.path)) in listed
+    )
 
 
 def dated(host: Host, found: list[Finding]) -> list[Finding]:

@@ -15,7 +15,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 import deploys
 from standfast.declaration import Declaration
-from standfast.engine.connector import StandfastConnector
+from standfast.engine.connector import ConnectionLost, StandfastConnector
 from standfast.engine.plan import HostPlan, Plan
 from standfast.engine.recording import RecordingState, new_state, record, resume
 from standfast.errors import StandfastError
@@ -39,6 +39,8 @@ class Servers:
         self.declarations = list(declarations)
         self.failures: dict[str, Exception] = {}
         """Servers that are out of this run, and why."""
+        self.held = False
+        """Whether the servers are locked through these connections."""
         self.state: RecordingState = new_state(self.declarations, {})
 
     def connect(self) -> None:
@@ -53,6 +55,7 @@ class Servers:
         + names: the servers to compare; ``None`` means all
         """
         clients = {host.name: connector(host).client for host in self.state.inventory if host.connected}
+        asked = {host.name: list(connector(host).asked) for host in self.state.inventory}
         declarations = [each for each in self.declarations if names is None or each.name in names]
         self.state = new_state(declarations, clients)
         plans = {
@@ -70,12 +73,12 @@ class Servers:
             plan = plans[host.name]
             plan.host_key = connector(host).host_key
             host.data._sudo = connector(host).user != "root"
-            connector(host).fetch_together()
+            connector(host).fetch_together(asked.get(host.name, ()))
             plan.operations = record(self.state, host, lambda: deploys.site(only))
             plan.resources = self.state.resources[host.name]
             plan.seconds = time.monotonic() - started
 
-        self.each(self.connected(), compare)
+        self.read(compare)
         for name, plan in plans.items():
             plan.error = self.failures.get(name)
             if plan.error is not None:
@@ -114,6 +117,24 @@ class Servers:
         for host in self.state.inventory:
             if host.connected:
                 host.connector.disconnect()
+
+    def read(self, work: Callable[[Host], None]) -> None:
+        """
+        Run for every connected server what only reads it; once more when the connection is lost meanwhile.
+
+        Not while a lock is held: it went with the connection, and somebody else may be at work by now.
+        """
+
+        def reading(host: Host) -> None:
+            try:
+                work(host)
+            except ConnectionLost:
+                if self.held:
+                    raise
+                connector(host).reconnect()
+                work(host)
+
+        self.each(self.connected(), reading)
 
     def each(self, hosts: Sequence[Host], work: Callable[[Host], None]) -> None:
         """Run `work` for every host in parallel; remember what failed."""

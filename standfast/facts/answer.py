@@ -66,9 +66,10 @@ def script(shell: str) -> StringCommand:
 
     + shell: POSIX shell code; every value in it must be quoted by the caller
     """
+    # Error output is rare, so sed(1) is started only for it: a plan has hundreds of these commands.
     return StringCommand(
-        f'{{ {{ LC_ALL=C; export LC_ALL; ( {shell}\n); echo "{STATUS}$?"; }} 2>&1 1>&3 '
-        f"| sed 's/^/{ERROR}/'; }} 3>&1"
+        f'{{ errors=$( {{ LC_ALL=C; export LC_ALL; ( {shell}\n); echo "{STATUS}$?"; }} 2>&1 1>&3 3>&- ); '
+        f"[ -z \"$errors\" ] || printf '%s\\n' \"$errors\" | sed 's/^/{ERROR}/'; }} 3>&1"
     )
 
 

@@ -50,10 +50,10 @@ class File(Fact["RemoteFile | None"]):
     def command(self, path: str) -> StringCommand:
         quoted = shlex.quote(path)
         return script(
-            f"stat -c '%F|%a|%U|%G|%s' -- {quoted} || exit 3; "
-            f"if [ -f {quoted} ] && ! [ -L {quoted} ]; then "
-            f"if [ $(stat -c %s -- {quoted}) -le {CONTENT_LIMIT} ]; "
-            f"then base64 -w0 -- {quoted}; echo; else sha256sum < {quoted}; fi; fi"
+            f"found=$(stat -c '%F|%a|%U|%G|%s' -- {quoted}) || exit 3; echo \"$found\"; "
+            'case "$found" in regular*) '
+            f'if [ "${{found##*|}}" -le {CONTENT_LIMIT} ]; '
+            f"then base64 -w0 -- {quoted}; echo; else sha256sum < {quoted}; fi ;; esac"
         )
 
     @override

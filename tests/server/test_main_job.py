@@ -70,7 +70,7 @@ def test_the_site_answers_from_outside(toybox: Server, applied: dict[str, Any]) 
 def test_no_secret_is_shown_anywhere(infra: Repository, toybox: Server, applied: dict[str, Any]) -> None:
     assert "s3cr3t-" not in json.dumps(applied)
     assert "s3cr3t-" not in toybox.run("sudo journalctl --no-pager; ps axww").stdout
-    assert "s3cr3t-" not in toybox.run("sudo cat /var/lib/standfast/facts/commands.json").stdout
+    assert "s3cr3t-" not in toybox.run("sudo cat /var/lib/standfast/facts/run.sh").stdout
 
 
 @pytest.mark.parametrize(

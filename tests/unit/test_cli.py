@@ -49,18 +49,6 @@ def test_help_has_examples_and_exit_codes(name: str) -> None:
     assert f"standfast {name}" in done.output
 
 
-def test_help_imports_no_engine() -> None:
-    code = (
-        "import sys; from standfast.cli.main import standfast\n"
-        "try: standfast(['--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'pyinfra', 'gevent', 'paramiko', 'pydantic', 'yaml', 'jinja2'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,28 @@ def test_a_shell_without_code_is_refused() -> None:
     result = CliRunner().invoke(standfast, ["shell-init"], env={"SHELL": "/usr/bin/fish"})
     assert result.exit_code == 3
     assert "there is no code for fish" in result.stderr
+
+
+def test_tab_completes_commands_and_inventories(tmp_path: Path) -> None:
+    (tmp_path / "inventories").mkdir()
+    (tmp_path / "inventories/production.yml").touch()
+    code = CliRunner().invoke(standfast, ["shell-init", "bash"]).stdout
+    script = """eval "$CODE"
+COMP_WORDS=(standfast "${@}") COMP_CWORD=$#
+_standfast_completion standfast
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+    for words, offered in (
+        (["drif"], "drift"),
+        (["plan", "prod"], "production"),
+        (["plan", "--js"], "--json"),
+    ):
+        done = subprocess.run(
+            ["bash", "--norc", "--noprofile", "-c", script, "bash", *words],
+            env={**os.environ, "CODE": code, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == [offered], done.stderr
