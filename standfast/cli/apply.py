@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
 @options.selection
 @options.yes
 @options.rollout
+@click.option(
+    "--without-copy", is_flag=True, help="Do not copy the databases of production and staging first."
+)
 @click.option("--no-verify", is_flag=True, help="Do not run the assertions of `standfast verify` afterwards.")
 @options.elsewhere
 def apply(
@@ -35,6 +38,7 @@ def apply(
     serial: int | None,
     canary: tuple[str, ...],
     max_failures: Limit | None,
+    without_copy: bool,
     no_verify: bool,
     elsewhere: bool,
 ) -> None:
@@ -117,7 +121,7 @@ def apply(
             ),
             rollout=rollout,
             verify=verifying,
-            copy=safety_copy,
+            copy=None if without_copy else safety_copy,
         )
         holds.interrupted = outcome.interrupted
     _finish(outcome, together(verifying.made), as_json=as_json)

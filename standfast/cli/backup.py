@@ -58,7 +58,7 @@ def backup(
             results = library.password(servers, password, by, waiting.step)
         else:
             by = caller(servers.loaded, "backup")
-            results = library.back_up(servers, [*databases, *volumes], by, waiting.step)
+            results = library.back_up(servers, databases, volumes, by, waiting.step)
         errors = dict(servers.failures)
     if as_json:
         print_json({"environment": environment, "hosts": [each.as_json() for each in results]})

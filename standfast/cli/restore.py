@@ -160,7 +160,10 @@ def _print_done(restore: Restore) -> None:
         click.echo(f"  {item['kind']} {item['target']}: {amount}, as the manifest says")
         click.echo(f"      RPO {since(item['time'])}: it is as it was on {shown(item['time'])}")
         if item["kept"]:
-            click.echo(f"      what was there is kept as {item['kind']} {item['kept']}; {_removal(item)}")
+            size = f"{item['kept_bytes'] / 1e6:,.1f} MB"
+            click.echo(
+                f"      what was there is kept as {item['kind']} {item['kept']}, {size}; {_removal(item)}"
+            )
         for note in item["notes"]:
             click.echo(f"      {click.style('!', fg='yellow')} {note}")
     answers = ", ".join(restore.done["answering"])

@@ -17,6 +17,7 @@ from standfast.engine.audit import exit_code_of, outcome_of
 from standfast.engine.caller import Caller
 from standfast.engine.servers import Servers, connector
 from standfast.errors import Locked, Refused
+from standfast.recovery.chosen import with_backups
 from standfast.recovery.host_program import Answer, HostProgramFailed, follow
 
 Report = Callable[[str], None]
@@ -50,25 +51,28 @@ class Result:
         }
 
 
-def back_up(servers: Servers, names: Sequence[str], by: Caller, report: Report) -> list[Result]:
+def back_up(
+    servers: Servers, databases: Sequence[str], volumes: Sequence[str], by: Caller, report: Report
+) -> list[Result]:
     """
-    Back up now: everything, or the databases and volumes of these names.
+    Back up now: everything, or these databases and volumes.
 
     The server's own lock keeps two runs apart; the servers' lock is not taken, so that a backup is
     possible while a person looks at a plan, and on a server that is not in order.
     """
-    arguments = ["backup", "all", f"--wait={WAIT}", *names]
-    return _asked(servers, arguments, report, by=by)
+    hosts = with_backups(servers, databases, volumes)
+    arguments = ["backup", "all", f"--wait={WAIT}", *databases, *volumes]
+    return asked(servers, hosts, arguments, report, by=by)
 
 
 def drill(servers: Servers, by: Caller, report: Report) -> list[Result]:
     """Bring the newest copies back into throwaway containers, on each server."""
-    return _asked(servers, ["drill", "--json", f"--wait={WAIT}"], report, by=by)
+    return asked(servers, with_backups(servers), ["drill", "--json", f"--wait={WAIT}"], report, by=by)
 
 
 def copies(servers: Servers, report: Report) -> list[Result]:
     """What the backups hold, and whether it was ever restored. Changes nothing."""
-    return _asked(servers, ["copies", "--json"], report)
+    return asked(servers, with_backups(servers), ["copies", "--json"], report)
 
 
 def password(servers: Servers, text: str, by: Caller, report: Report) -> list[Result]:
@@ -77,18 +81,27 @@ def password(servers: Servers, text: str, by: Caller, report: Report) -> list[Re
 
     + text: the password; it travels on standard input
     """
-    return _asked(servers, ["backup", "check-password"], report, by=by, stdin=text.encode())
+    return asked(
+        servers, with_backups(servers), ["backup", "check-password"], report, by=by, stdin=text.encode()
+    )
 
 
-def _asked(
+def asked(
     servers: Servers,
+    hosts: Sequence[Host],
     arguments: Sequence[str],
     report: Report,
     *,
     by: Caller | None = None,
     stdin: bytes = b"",
 ) -> list[Result]:
-    results = {each.name: Result(each.name) for each in servers.declarations}
+    """
+    Run the program on these servers, side by side; what each one has answered.
+
+    + by: for the audit log; ``None`` leaves no record
+    """
+    chosen = {host.name for host in hosts} | set(servers.failures)
+    results = {each.name: Result(each.name) for each in servers.declarations if each.name in chosen}
 
     def ask(host: Host) -> None:
         result, started = results[host.name], time.monotonic()
@@ -102,7 +115,7 @@ def _asked(
         finally:
             result.seconds = time.monotonic() - started
 
-    servers.each(servers.connected(), ask)
+    servers.each(hosts, ask)
     for name, result in results.items():
         result.error = servers.failures.get(name)
     if by is not None:

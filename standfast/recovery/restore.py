@@ -16,6 +16,7 @@ from standfast.engine.plan import HostPlan, PlannedOperation
 from standfast.engine.servers import Servers, connector
 from standfast.errors import Refused
 from standfast.operations.change import Change, Step
+from standfast.recovery.chosen import with_backups
 from standfast.recovery.host_program import Answer, HostProgramFailed, follow
 
 Report = Callable[[str], None]
@@ -80,6 +81,9 @@ def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
     What would be replaced with what, on every server with backups. Nothing is changed.
 
     Servers on which it cannot be said are in ``servers.failures``.
+
+    Raises:
+        Refused: no server has such backups; nothing was done.
     """
     found: dict[str, Restore] = {}
 
@@ -95,7 +99,7 @@ def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
             health=_health(servers, host, document["items"]),
         )
 
-    servers.each(servers.connected(), ask)
+    servers.each(with_backups(servers, wanted.databases, wanted.volumes), ask)
     return [found[host.name] for host in servers.state.inventory if host.name in found]
 
 

@@ -18,14 +18,19 @@ def safety_copy(upcoming: Upcoming) -> str | None:
     Raises:
         HostProgramFailed: a database could not be copied; nothing was changed.
     """
+    if upcoming.declaration.host.backups is None:
+        return None
     try:
         answer = follow(upcoming.ssh, ["safety-copy", "--json"], upcoming.report)
     except NotThere:
         return None
     document = answer.document()
     if answer.code != 0 or document is None or "error" in document:
-        reason = document.get("error") if document else None
-        raise HostProgramFailed(str(reason or "\n".join(answer.errors[-5:]) or f"exit code {answer.code}"))
+        error = document.get("error") if document else None
+        reason = str(error or "\n".join(answer.errors[-5:]) or f"exit code {answer.code}")
+        raise HostProgramFailed(
+            f"{reason}\n    If it cannot be copied, and these changes are the repair: --without-copy."
+        )
     copied = [
         f"copy {each['snapshot'][:8]} of {each['name']}, {each['rows']:,} rows" for each in document["copied"]
     ]

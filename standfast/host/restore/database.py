@@ -29,6 +29,11 @@ def databases(place: Place) -> set[str]:
     return set(place.ask("SELECT datname FROM pg_database;", MAINTENANCE))
 
 
+def size(place: Place, database: str) -> int:
+    """Bytes of a database on disk."""
+    return int(place.ask(f"SELECT pg_database_size({statements.literal(database)});", MAINTENANCE)[0])
+
+
 def rows(place: Place, database: str) -> dict[str, int]:
     """Number of rows of every table, without its content being read twice."""
     with place.session(database) as session:

@@ -34,6 +34,8 @@ class Undertaking:
     """Name that the replaced one gets."""
     loaded: bool = False
     """Of a database: whether the copy is complete and compared, so that the next thing is its swap."""
+    replaces: bool = False
+    """Of a database, from then on: whether one of the target's name is there, which will be kept."""
     new_folder: int = 0
     """Of a volume, from shortly before the swap on: inode of the folder that takes the old one's place."""
 

@@ -49,7 +49,9 @@ def swapped(configuration: Configuration, undertaking: Undertaking) -> bool:
     if undertaking.kind == "database":
         place, _ = databases.where(undertaking.name, configuration.databases[undertaking.name])
         present = database.databases(place)
-        return undertaking.beside not in present and undertaking.target in present and undertaking.loaded
+        kept = not undertaking.replaces or undertaking.before in present
+        gone = undertaking.beside not in present
+        return undertaking.loaded and gone and kept and undertaking.target in present
     return _swapped_volume(undertaking)
 
 

@@ -36,6 +36,7 @@ class Outcome:
     undertaking: Undertaking
     kept: str | None = None
     """Name of what was replaced; ``None`` when nothing was there."""
+    kept_bytes: int = 0
     notes: list[str] = field(default_factory=list)
     away_seconds: float = 0.0
     """For which its writers were stopped, or its sessions ended."""
@@ -49,6 +50,7 @@ class Outcome:
             "snapshot": self.prospect.copy.id,
             "time": self.prospect.manifest.time,
             "kept": self.kept,
+            "kept_bytes": self.kept_bytes,
             "then": self.prospect.then,
             "notes": self.notes,
             "away_seconds": round(self.away_seconds, 2),
@@ -184,9 +186,11 @@ def _swap(restorable: Restorable, outcome: Outcome, report: Report) -> None:
     if undertaking.kind == "database":
         place = _place(restorable, undertaking.name)
         there = undertaking.target in database.databases(place)
-        journal.update(replace(undertaking, loaded=True))
+        journal.update(replace(undertaking, loaded=True, replaces=there))
         database.swap(place, undertaking.target, undertaking.beside, undertaking.before)
-        outcome.kept = undertaking.before if there else None
+        if there:
+            outcome.kept = undertaking.before
+            outcome.kept_bytes = database.size(place, undertaking.before)
     else:
         _swap_volume(outcome, report)
     outcome.away_seconds = time.monotonic() - started
@@ -204,6 +208,8 @@ def _swap_volume(outcome: Outcome, report: Report) -> None:
         volume.swap(target, beside)
     if volume.keep(undertaking.beside, undertaking.before, {volume.LABEL: undertaking.name}):
         outcome.kept = undertaking.before
+        kept = volume.mountpoint(undertaking.before)
+        outcome.kept_bytes = volume.contents(kept).bytes if kept else 0
 
 
 def _told(done: Sequence[Outcome], left: Sequence[Outcome]) -> str:

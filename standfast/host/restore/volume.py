@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from standfast.host.restore.programs import Failed, output
 LABEL = "standfast.restore"
 """On volumes that a restore makes: a copy on its way, or what was replaced."""
 _FETCHED = "fetched"
+REMOVAL_TRIES = 30
+REMOVAL_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,14 @@ def discard(beside: str) -> None:
     place = mountpoint(beside)
     if place is None:
         return
-    place.mkdir(exist_ok=True)
-    output(["docker", "volume", "rm", beside])
+    for tries_left in reversed(range(REMOVAL_TRIES)):
+        place.mkdir(parents=True, exist_ok=True)
+        done = programs.run(["docker", "volume", "rm", beside])
+        if done.code == 0:
+            return
+        if not tries_left:
+            raise Failed(f"volume {beside}, a half copy of no use, could not be removed: {done.reason}")
+        time.sleep(REMOVAL_PAUSE)  # a program of a killed restore may still be writing there
 
 
 def users(name: str) -> list[Container]:
