@@ -41,6 +41,7 @@ from standfast.host.backup.records import Item
 from standfast.host.backup.restic import Repository
 
 KIND = "database"
+LOCK_MILLISECONDS = 5 * 60 * 1000
 CLUSTER = """
 SELECT current_setting('server_version');
 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END;
@@ -267,6 +268,7 @@ def _dump_beside(place: Place, database: str, snapshot: str, path: Path) -> Iter
     command = place.command(
         "pg_dump", "--format", "custom", "--compress", "0", "--snapshot", snapshot, "--dbname", database
     )
+    command += ["--lock-wait-timeout", str(LOCK_MILLISECONDS)]
     with path.open("wb") as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command,
@@ -274,6 +276,7 @@ def _dump_beside(place: Place, database: str, snapshot: str, path: Path) -> Iter
             stdout=output,
             stderr=errors,
             env=programs.surroundings(),
+            preexec_fn=programs.tied,
         )
         try:
             yield _Finish(process, errors, database)

@@ -36,7 +36,7 @@ def run(job: str, configuration: Configuration, *, wait: float, report: Report) 
         url = configuration.ping.get(job)
         _told(pings.tell(url, job, suffix="/start"), report)
         try:
-            writers.release(report)
+            _released(configuration, record, report)
             yield record
         except Fault as fault:
             record.item(Item("server", configuration.server, False, str(fault)))
@@ -160,6 +160,15 @@ def chosen(
                 f"{', '.join(each[1] for each in fitting) or 'none'}. Nothing was done."
             )
     return [each for each in fitting if not names or each[1] in names]
+
+
+def _released(configuration: Configuration, record: Record, report: Report) -> None:
+    """What a dead run has held goes on; if it does not, this run fails and still makes its copies."""
+    try:
+        writers.release(report)
+    except Fault as fault:
+        record.item(Item("server", configuration.server, False, str(fault)))
+        report(f"✗ {fault}")
 
 
 def _summary(record: Record) -> tuple[str, bool]:

@@ -23,7 +23,7 @@ LOCK = STATE / "lock"
 HELD = STATE / "held.json"
 """Writers that are paused or stopped at this moment; they are started again whoever dies."""
 KNOWN = STATE / "repository.json"
-"""The repository that was used last."""
+"""Every repository that was used, with its id: one that is gone or another one is noticed."""
 CACHE = Path("/var/cache/standfast/restic")
 
 # A snapshot of restic has TAG and either database:NAME or volume:NAME; SUSPECT too when the copy is whole

@@ -59,6 +59,7 @@ class Place:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=programs.surroundings(),
+                preexec_fn=programs.tied,
                 text=True,
                 encoding="utf-8",
             )

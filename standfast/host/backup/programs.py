@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import IO
 from standfast.host.backup.faults import Fault
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PR_SET_PDEATHSIG = 1
 MINUTES = 60
 SHORT = 5 * MINUTES
 """Seconds for what only asks."""
@@ -65,12 +68,23 @@ def run(
             env=surroundings(environment),
             timeout=seconds,
             check=False,
+            preexec_fn=tied,
         )
     except FileNotFoundError:
         raise Unanswered(f"{arguments[0]} is not installed") from None
     except subprocess.TimeoutExpired:
         raise Unanswered(f"{arguments[0]} had not ended after {seconds:.0f} s and was killed") from None
     return Done(done.returncode, (done.stdout or b"").decode(errors="replace"), _text(done.stderr))
+
+
+def tied() -> None:
+    """
+    In a new child: end with this process, also when that is killed.
+
+    A restic that outlives its run would go on reading a volume whose writers do not stand still any more, and
+    store that as a copy. Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def surroundings(environment: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from standfast.host.backup import layout, programs, records, state
+from standfast.host.backup import layout, programs, state
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.programs import Done
@@ -132,7 +132,7 @@ class Repository:
         Raises:
             Unreachable: it is another one than last time, or gone; a new one would hide that.
         """
-        known = self._known()
+        known = _known().get(self.place)
         try:
             found = self.identity()
         except Absent:
@@ -140,7 +140,7 @@ class Repository:
                 raise Unreachable(
                     f"the repository {self.place} is gone: there was one (id {known[:8]}), and nothing is "
                     "there now. Is its disk mounted? No new one was made in its place. If you removed it "
-                    f"on purpose, delete {layout.KNOWN} and run again."
+                    f"on purpose, take it out of {layout.KNOWN} and run again."
                 ) from None
             if not make:
                 raise
@@ -150,7 +150,8 @@ class Repository:
         if known is not None and found != known:
             raise Unreachable(
                 f"the repository {self.place} is another one: expected id {known[:8]}, found {found[:8]}. "
-                f"Nothing was stored. If you changed it on purpose, delete {layout.KNOWN} and run again."
+                f"Nothing was stored. If you changed it on purpose, take the old one out of {layout.KNOWN} "
+                "and run again."
             )
         self._remember(found)
         return False
@@ -273,7 +274,7 @@ class Repository:
         now = datetime.now(timezone.utc)
         held = "; ".join(
             f"lock {lock['id'][:8]} of {lock.get('hostname')} (pid {lock.get('pid')}), "
-            f"{_age(now - _time(lock['time']))} old"
+            f"{_age(now - moment(lock['time']))} old"
             for lock in self.locks()
         )
         if not held:
@@ -302,18 +303,10 @@ class Repository:
         if done.code != 0:
             raise Unreachable(f"no repository can be made at {self.place}: {done.reason}")
 
-    def _known(self) -> str | None:
-        try:
-            known = json.loads(layout.KNOWN.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return str(known["id"]) if known["repository"] == self.place else None
-
     def _remember(self, identity: str) -> None:
-        if self._known() != identity:
-            state.write(
-                layout.KNOWN, json.dumps({"repository": self.place, "id": identity, "since": records.now()})
-            )
+        known = _known()
+        if known.get(self.place) != identity:
+            state.write(layout.KNOWN, json.dumps({**known, self.place: identity}, indent=1))
 
     def _refuse(self, done: Done) -> None:
         if done.code == PASSWORD_CODE or _says(done, WRONG_PASSWORD):
@@ -355,6 +348,15 @@ class Repository:
         }
 
 
+def _known() -> dict[str, str]:
+    """Id of each repository that was ever used, by place."""
+    try:
+        known: dict[str, str] = json.loads(layout.KNOWN.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return known
+
+
 def _credentials() -> Iterator[tuple[str, str]]:
     if not layout.CREDENTIALS.exists():
         return
@@ -393,14 +395,14 @@ def _words(done: Done) -> str:
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
     return Snapshot(
         id=str(data["id"]),
-        time=_time(data["time"]),
+        time=moment(data["time"]),
         tags=tuple(data.get("tags") or ()),
         paths=tuple(data["paths"]),
         host=str(data["hostname"]),
     )
 
 
-def _time(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """A time of restic's, which has nanoseconds that Python 3.10 does not read."""
     head, dot, rest = text.partition(".")
     zone = next((rest[i:] for i, char in enumerate(rest) if char in "Z+-"), "") if dot else ""
