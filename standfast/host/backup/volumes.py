@@ -172,12 +172,14 @@ def _second_pass(
         tags = [layout.TAG, layout.tag(KIND, made.name), *([layout.SUSPECT] if found else [])]
         limit = {"seconds": seconds} if running else {}
         stored = repository.backup([mountpoint, folder], tags, time=now, parent=parent, **limit)
+        moving = writers.gone_on(running, how)
     away = time.monotonic() - held if running else 0.0
+    wrong = f"somebody has let {', '.join(moving)} go on in the middle of it" if moving else ""
     if stored.files < there.regular + 1:
-        raise Fault(
-            f"volume {made.name}: {there.regular} files were there, and snapshot {stored.snapshot[:8]} has "
-            f"{stored.files - 1}"
-        )
+        wrong = f"{there.regular} files were there, and it has {stored.files - 1}"
+    if wrong:
+        repository.forget(stored.snapshot)
+        raise Fault(f"the copy is not of one moment or not whole, and was removed: {wrong}")
     return made, stored, away, found
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from standfast.host.backup import containers, layout, programs, records, state
 from standfast.host.backup.containers import Container
 from standfast.host.backup.faults import Fault
 
 PROGRAM = "/usr/local/sbin/standfast-host"
-WATCH_PAUSE = 0.2
 HOW = {"pause": "paused", "stop": "stopped"}
 
 
@@ -35,18 +35,20 @@ def held(writing: Sequence[Container], how: str, report: Callable[[str], None]) 
     if not writing:
         yield
         return
-    _note(writing, how)
+    _watched()
     try:
-        _watch()
+        _note(writing, how)
         containers.do(how, *(each.id for each in writing))
         yield
     finally:
         release(report)
 
 
-def release(report: Callable[[str], None]) -> None:
+def release(report: Callable[[str], None], *, held_by: int | None = None) -> None:
     """
     Let everything go on that a run has held; nothing to do when nothing is.
+
+    + held_by: only what this process has held; a later run's writers are its own
 
     Raises:
         Fault: a container does not go on; it stays noted, so that the next one tries again.
@@ -54,6 +56,8 @@ def release(report: Callable[[str], None]) -> None:
     try:
         noted = json.loads(layout.HELD.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        return
+    if held_by is not None and noted["pid"] != held_by:
         return
     left = []
     now = {each.id: each for each in containers.containers()}
@@ -77,12 +81,27 @@ def release(report: Callable[[str], None]) -> None:
 
 
 def watch(pid: int, born: str) -> None:
-    """Wait until a process has died or has let everything go on, and see to it that everything does."""
-    while layout.HELD.exists():
-        if records.born(pid) != born:
-            release(lambda _: None)
-            return
-        time.sleep(WATCH_PAUSE)
+    """Wait until a process has ended, and see to it that everything goes on that it has held."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        process = None
+    if process is not None and records.born(pid) == born:  # else the number is another process's by now
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        ended.poll()
+    release(lambda _: None, held_by=pid)
+
+
+def gone_on(held: Sequence[Container], how: str) -> list[str]:
+    """
+    Containers that somebody has let go on since they were held: their files are not of one moment.
+
+    + how: ``pause`` or ``stop``
+    """
+    still = ("paused",) if how == "pause" else ("exited", "created")
+    now = {each.id: each.status for each in containers.containers()}
+    return [each.words for each in held if now.get(each.id, still[0]) not in still]
 
 
 def _note(writing: Sequence[Container], how: str) -> None:
@@ -95,8 +114,13 @@ def _note(writing: Sequence[Container], how: str) -> None:
     state.write(layout.HELD, json.dumps(noted))
 
 
-def _watch() -> None:
-    """A unit of its own: it outlives this process, its terminal, and cron's session."""
+@cache
+def _watched() -> None:
+    """
+    Start the watch over this process, once, before anything is held.
+
+    A unit of its own: it outlives this process, its terminal, and cron's session.
+    """
     pid = os.getpid()
     born = records.born(pid) or ""
     unit = f"standfast-backup-writers-{pid}"
