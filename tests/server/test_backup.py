@@ -1,10 +1,14 @@
 """
 Backups on a real server: faults injected for real, none reported as success, none losing an earlier copy.
+
+`STANDFAST_BACKUP_ROUNDS=20` makes the rounds with a continuous writer many; two are enough for every day.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from standfast.lab.nspawn import Server
 from tests.server import toybox
 from tests.server.conftest import Repository
 
+ROUNDS = int(os.environ.get("STANDFAST_BACKUP_ROUNDS", "2"))
 REPOSITORY = "/var/backups/standfast"
 FETCHED = "/srv/fetched"
 STATE = "/var/lib/standfast/backups"
@@ -206,6 +211,89 @@ def test_plan_refuses_a_volume_that_nobody_thought_of(site: Site) -> None:
     assert site.repository.targets("--only", "backups") == []
 
 
+# What can be seen of a run from outside, in its order.
+MOMENTS = (
+    "true",
+    f"ls {STATE}/runs | grep -q -v -x -F -f /run/runs.before",
+    f"[ -e {STATE}/staging/database/toybox ]",
+    f"[ -s {STATE}/staging/database/toybox/dump.pgc ]",
+    f"[ -e {STATE}/staging/database/toybox/globals.sql ]",
+    f"[ -e {STATE}/staging/database/toybox/manifest.json ]",
+    f"[ -e {STATE}/staging/database/toybox/manifest.json ] && pgrep -x restic > /dev/null",
+    f"[ -e {STATE}/held.json ]",
+    "docker ps --filter status=paused | grep -q toybox-web-1",
+    f"[ -e {STATE}/staging/volume/toybox_media/manifest.json ] && pgrep -x restic > /dev/null",
+)
+
+
+def test_killed_at_ten_moments(site: Site) -> None:
+    killed = 0
+    for moment in MOMENTS:
+        before, good = site.copies(), site.copy("toybox")["last_good"]
+        site.root(
+            f"ls {STATE}/runs > /run/runs.before; rm -rf {STATE}/staging\n"
+            f"setsid {PROGRAM} backup all > /dev/null 2>&1 & pid=$!\n"
+            f"while kill -0 $pid 2> /dev/null; do if {moment}; then kill -9 -- -$pid; break; fi; done; wait",
+            check=False,
+        )
+        running = "docker ps --filter status=running --format '{{.Names}}' | grep -c -E '^toybox-(db|web)-1$'"
+        site.wait(f'[ "$({running})" = 2 ] && [ ! -e {STATE}/held.json ]')
+        assert {each["id"] for each in before} <= {each["id"] for each in site.copies()}
+        last = site.status()["runs"][-1]
+        assert last["outcome"] in ("killed", "done")
+        dumped = any(item["kind"] == "database" and item["ok"] for item in last["items"])
+        assert dumped or site.copy("toybox")["last_good"] == good
+        killed += last["outcome"] == "killed"
+    print(f"\n{killed} of {len(MOMENTS)} runs were killed in the middle")
+    assert killed > len(MOMENTS) / 2
+    site.backup("all")
+    assert "whole" in site.backup("check --all")
+    site.backup("prune")
+    assert site.restic("list locks --no-lock") == ""
+    assert site.copies("standfast-warm") == []
+
+
+def test_writers_go_on_after_a_kill_while_they_are_held(site: Site) -> None:
+    with site.failing("toybox_media"), slow_volume(site):
+        site.root(f"setsid {PROGRAM} backup volumes > /dev/null 2>&1 & echo $! > /run/backup.pid")
+        site.wait("[ \"$(docker inspect -f '{{.State.Status}}' toybox-web-1)\" = paused ]")
+        copies = len(site.copies())
+        site.root("kill -9 $(cat /run/backup.pid)")  # and not what it has started
+        site.wait("[ \"$(docker inspect -f '{{.State.Status}}' toybox-web-1)\" = running ]")
+        site.wait("! pgrep -x restic")
+        assert len(site.copies()) == copies
+        site.wait(f"[ ! -e {STATE}/held.json ]")
+
+
+def test_stopped_writers_start_again_also_by_the_next_run(site: Site) -> None:
+    media = {"toybox_media": {"when": "weekly", "writers": "stop", "seconds": 60}}
+    with site.configured(volumes=media):
+        assert "toybox/web stood still" in site.backup("volumes")
+        site.wait("[ \"$(docker inspect -f '{{.State.Status}}' toybox-web-1)\" = running ]")
+        # As after a power cut: what was stopped stays stopped, and the note is there.
+        identity = site.root("docker inspect -f '{{.Id}}' toybox-web-1").strip()
+        note = {"how": "stop", "since": "then", "pid": 1, "containers": [{"id": identity, "name": "web"}]}
+        site.root(f"docker stop toybox-web-1; echo {shlex.quote(json.dumps(note))} > {STATE}/held.json")
+        assert "they go on" in site.backup("scheduled prune")
+        assert "running" in site.root("docker inspect -f '{{.State.Status}}' toybox-web-1")
+
+
+def test_disk_full(site: Site) -> None:
+    site.root(f"mount -t tmpfs -o size=1m tmpfs {STATE}/staging")
+    try:
+        with site.failing():
+            assert "MB are free there" in site.backup("databases", expect=1)
+    finally:
+        site.root(f"umount {STATE}/staging")
+    # The repository's disk; the database fits into staging here.
+    site.root("mkdir -p /mnt/small; mount -t tmpfs -o size=400k tmpfs /mnt/small")
+    try:
+        with site.failing(), site.configured(repository="/mnt/small/repository"):
+            assert "no space left" in site.backup("databases", expect=1)
+    finally:
+        site.root("umount /mnt/small")
+
+
 def test_container_stopped(site: Site) -> None:
     site.root("docker stop toybox-db-1")
     try:
@@ -344,6 +432,138 @@ def test_clock_set_back(site: Site) -> None:
         site.root(f"cd {STATE} && rm -rf good runs && mv good.kept good && mv runs.kept runs")
 
 
+def test_two_runs_at_once(site: Site) -> None:
+    with locked_table(site):
+        site.root(
+            f"{PROGRAM} backup databases > /run/backup.out 2>&1; echo $? > /run/backup.code &", check=False
+        )
+        site.wait(waiting_dump(site))
+        copies = len(site.copies())
+        said = site.backup("databases", expect=5)
+        assert "another run is at work: databases, pid" in said
+        assert len(site.copies()) == copies
+    site.wait("[ -e /run/backup.code ]")
+    assert site.root("cat /run/backup.code").strip() == "0", site.root("cat /run/backup.out")
+    site.root("rm /run/backup.code")
+
+
+def test_half_the_rows_deleted_just_before(site: Site) -> None:
+    site.backup("databases")
+    rows = int(site.sql("select count(*) from board_reaction;"))
+    site.sql("create table kept as select * from board_reaction;")
+    site.backup("databases")
+    half = f"select id from board_reaction limit {rows // 2}"  # noqa: S608
+    site.sql(f"delete from board_reaction where id in ({half});")  # noqa: S608
+    try:
+        with site.failing():
+            said = site.backup("databases", expect=1)
+            assert f"table public.board_reaction has {rows - rows // 2:,} rows; it had {rows:,}" in said
+            site.backup("databases", expect=1)
+        good = site.copy("toybox")["last_good"]["snapshot"]
+        site.backup("prune")
+        assert good in {each["id"] for each in site.copies()}
+        site.backup("databases --accept toybox")
+        site.backup("databases")
+    finally:
+        site.sql(
+            "insert into board_reaction select * from kept where id not in (select id from board_reaction);"
+            "drop table kept;"
+        )
+        site.backup("databases --accept toybox")
+
+
+def test_what_is_on_the_server_and_in_no_backup_fails_the_run(site: Site) -> None:
+    site.root(
+        "docker run -d --name stray -v stray_data:/data --entrypoint sleep toybox/web:1 600;"
+        "docker exec toybox-db-1 createdb -U toybox forgotten"
+    )
+    try:
+        said = site.backup("databases", expect=1)
+        assert "the volume stray_data, which container stray mounts at /data, is in no backup" in said
+        assert "the database forgotten of toybox/db is in no backup" in said
+        assert "✓ database toybox" in said
+    finally:
+        site.root(
+            "docker rm -f stray; docker volume rm stray_data; docker exec toybox-db-1 dropdb -U toybox forgotten"
+        )
+    site.backup("databases")
+
+
+def test_dead_mans_switch(site: Site) -> None:
+    listener = (
+        "import http.server\n"
+        "class Handler(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_POST(self):\n"
+        "        body = self.rfile.read(int(self.headers['Content-Length'])).decode()\n"
+        "        open('/run/pings', 'a').write(f'{self.path} {body[:60]!r}\\n')\n"
+        "        self.send_response(200); self.end_headers()\n"
+        "http.server.HTTPServer(('127.0.0.1', 8999), Handler).serve_forever()\n"
+    )
+    site.root(
+        f"rm -f /run/pings; cat > /run/listener.py <<'END'\n{listener}END\n"
+        "systemd-run --quiet --collect --unit=pings python3 /run/listener.py"
+    )
+    site.wait("ss -ltn | grep -q :8999")
+    try:
+        with site.configured(ping={"databases": "http://127.0.0.1:8999/db"}):
+            site.backup("databases")
+            site.root("docker stop toybox-db-1")
+            site.backup("databases", expect=1)
+    finally:
+        site.root("docker start toybox-db-1; systemctl stop pings")
+    told = [line.split(" ")[0] for line in site.root("cat /run/pings").splitlines()]
+    assert told == ["/db/start", "/db", "/db/start", "/db/fail"]
+
+
+def test_what_was_missed_is_caught_up_and_nothing_is_done_twice(site: Site) -> None:
+    site.backup("all")
+    before = len(site.status()["runs"])
+    site.backup("scheduled databases volumes")
+    assert len(site.status()["runs"]) == before
+    site.root(f"mv {STATE}/runs {STATE}/runs.kept")
+    try:
+        said = site.backup("scheduled databases volumes")
+        assert "✓ database toybox" in said
+        assert "✓ volume toybox_media" in said
+    finally:
+        site.root(
+            f"cp -a {STATE}/runs/. {STATE}/runs.kept/; rm -rf {STATE}/runs; mv {STATE}/runs.kept {STATE}/runs"
+        )
+
+
+def test_copies_beside_a_continuous_writer_hold_its_invariant(site: Site) -> None:
+    """Money moves between accounts all the time; the sum is the same in every copy."""
+    site.sql(
+        "create table account (id int primary key, money bigint not null);"
+        "insert into account select n, 1000 from generate_series(1, 200) n;"
+    )
+    transfer = "update account set money = money + case id when :a then -:m else :m end where id in (:a, :b);"
+    script = (
+        "while :; do a=$((RANDOM % 100 + 1)); b=$((a + RANDOM % 100 + 1)); m=$((RANDOM % 50));"
+        f' echo "{transfer}" | sed "s/:a/$a/g; s/:b/$b/g; s/:m/$m/g"; done'
+        " | docker exec -i toybox-db-1 psql -XAtq -U toybox -d toybox > /dev/null"
+    )
+    site.root(
+        f"cat > /run/writer.sh <<'END'\n{script}\nEND\nsystemd-run --quiet --collect --unit=writer bash /run/writer.sh"
+    )
+    volumes = {"toybox_pgdata": {"when": "daily", "writers": "pause", "seconds": 60}}
+    away = []
+    try:
+        with site.configured(volumes=volumes, dumped=[], excluded={"toybox_media": "not now"}):
+            for _ in range(ROUNDS):
+                moved = site.sql("select sum(xmin::text::bigint) from account;")
+                site.backup("all")
+                away.append(site.copy("toybox_pgdata")["last_good"]["data"]["away_seconds"])
+                assert site.sql("select sum(xmin::text::bigint) from account;") != moved, "nobody has written"
+                assert restored_dump_sum(site) == 200_000
+                assert started_copy_sum(site) == 200_000
+    finally:
+        site.root("systemctl stop writer", check=False)
+        site.sql("drop table account;")
+        site.backup("databases --accept toybox")
+    print(f"\nthe database stood still for {min(away)} to {max(away)} s in {len(away)} copies of its volume")
+
+
 def stored_manifest(site: Site, kind: str, name: str) -> dict[str, Any]:
     """The manifest of the newest copy, out of the repository."""
     newest = site.copies(f"standfast,{kind}:{name}")[-1]["id"]
@@ -406,6 +626,21 @@ def waiting_dump(site: Site) -> str:
 
 
 @contextmanager
+def slow_volume(site: Site) -> Iterator[None]:
+    """So much new data in the volume that its second pass takes a while: written between the passes."""
+    data = "/var/lib/docker/volumes/toybox_media/_data/slow"
+    script = (
+        "until [ -e " + STATE + "/held.json ]; do sleep 0.02; done; "
+        f"mkdir -p {data}; head -c 400M /dev/urandom > {data}/big"
+    )
+    site.root(f"systemd-run --quiet --collect --unit=slow bash -c {shlex.quote(script)}")
+    try:
+        yield
+    finally:
+        site.root(f"systemctl stop slow; rm -rf {data}", check=False)
+
+
+@contextmanager
 def sftp_through_a_proxy(site: Site, *, cut_after: int) -> Iterator[None]:
     """The server's own sshd as a repository's host, behind a proxy that ends after so many bytes; 0: never."""
     proxy = (
@@ -440,3 +675,30 @@ def sftp_through_a_proxy(site: Site, *, cut_after: int) -> Iterator[None]:
     finally:
         site.root("systemctl stop proxy", check=False)
         site.wait("! ss -ltn | grep -q 127.0.0.1:2200")
+
+
+def restored_dump_sum(site: Site) -> int:
+    """All money in the newest dump."""
+    folder = fetched(site, "database", "toybox")
+    text = site.root(
+        f"docker exec -i toybox-db-1 pg_restore --data-only --table account --file - < {folder}/dump.pgc"
+    )
+    rows = [line.split("\t") for line in text.splitlines() if line[:1].isdigit()]
+    assert len(rows) == 200
+    return sum(int(money) for _, money in rows)
+
+
+def started_copy_sum(site: Site) -> int:
+    """All money in the newest copy of the volume, asked of PostgreSQL started on it; its pages are whole."""
+    fetched(site, "volume", "toybox_pgdata")
+    data = f"{FETCHED}/var/lib/docker/volumes/toybox_pgdata/_data"
+    start = f"docker run -d --name copied -v {data}:/var/lib/postgresql/data -e POSTGRES_PASSWORD=x"
+    site.root(f"docker rm -f copied 2>/dev/null; {start} toybox/postgres:17")
+    try:
+        site.wait("docker exec copied pg_isready -q -h 127.0.0.1 -U toybox -d toybox")
+        site.root("docker exec copied pg_amcheck -U toybox --install-missing -d toybox")
+        return int(
+            site.root("docker exec copied psql -XAtq -U toybox -d toybox -c 'select sum(money) from account'")
+        )
+    finally:
+        site.root("docker rm -f copied")

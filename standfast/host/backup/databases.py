@@ -50,14 +50,18 @@ SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_da
 SELECT concat_ws(' ', datcollate, datctype) FROM pg_database WHERE datname = current_database();
 SELECT pg_database_size(current_database());
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
-SELECT coalesce(current_setting('data_directory', true), '');
+SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER')
+    THEN current_setting('data_directory') ELSE '' END;
 """
 # What a restore has replaced, or is loading, is no database of its own.
 OTHERS = """
 SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
 AND datname !~ '_(before|restoring)_[0-9]{14}$' ORDER BY 1;
 """
-HOME = "SELECT coalesce(current_setting('data_directory', true), '');"
+HOME = """
+SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER')
+    THEN current_setting('data_directory') ELSE '' END;
+"""
 USED = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
@@ -145,7 +149,7 @@ def gaps(configuration: Configuration) -> list[str]:
         Fault: one of the servers does not answer.
     """
     found = []
-    homes = set()
+    homes: set[str | None] = set()
     clusters: dict[tuple[str | None, ...], list[str]] = {}
     for name, database in configuration.databases.items():
         clusters.setdefault((database.app, database.service, database.socket), []).append(name)
@@ -161,7 +165,9 @@ def gaps(configuration: Configuration) -> list[str]:
             f"the database {each} of {at} is in no backup; declare it under `databases`" for each in others
         ]
         if container is not None:
-            homes.add(container.volume_of(place.ask(HOME, first.database)[0]))
+            folder = place.ask(HOME, first.database)[0]
+            # A role that may not ask where the data are: any volume of the container can be it.
+            homes |= {container.volume_of(folder)} if folder else {each.volume for each in container.mounts}
     found += [
         f"the volume {name} is declared with `backup: dump`, and no declared database has its data in it"
         for name in configuration.dumped
