@@ -16,7 +16,9 @@ import gevent
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 
+import deploys
 from standfast.engine.before_changes import BeforeChanges, Upcoming, before_changes
+from standfast.engine.comparison import compare
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.holds import Holds
 from standfast.engine.plan import HostPlan, Plan, PlannedOperation
@@ -30,10 +32,6 @@ OUTPUT_LINES = 20  # of a failed command, in the message
 
 class Failed(StandfastError):
     """A command failed on a server; the message says what has been changed there."""
-
-
-class NotConverged(StandfastError):
-    """All commands succeeded, and the server still differs from its declaration."""
 
 
 @dataclass(slots=True)
@@ -115,7 +113,7 @@ def apply(
         with _interruptible(run, stopping):
             run.execute()
         if not run.interrupted:
-            _check(servers, only)
+            _check(servers, plan, only)
     if not only and not run.interrupted:
         servers.remember_questions()
     for name, error in servers.failures.items():
@@ -123,18 +121,15 @@ def apply(
     return Outcome(plan.environment, list(results.values()), run.interrupted)
 
 
-def _check(servers: Servers, only: Collection[str]) -> None:
+def _check(servers: Servers, plan: Plan, only: Collection[str]) -> None:
     """A second plan must be empty; what is not counts as a failure of that server."""
+    before = {host.name: host for host in plan.hosts}
+    failed = set(servers.failures)
     for host in servers.plan(only).hosts:
-        if host.changes:
-            left = "\n".join(
-                f"    {subject}: {change.action} {change.target} {change.detail}"
-                for subject, change in host.changes
-            )
-            servers.failures[host.name] = NotConverged(
-                f"{host.name}: everything was done, and yet a second plan is not empty:\n{left}\n"
-                "  Either somebody else changes this server, or this is a bug in standfast."
-            )
+        if host.name in failed:
+            continue
+        if error := compare(before[host.name], host, deploys.own(), servers.loaded.path.stem):
+            servers.failures[host.name] = error
 
 
 class _Run:

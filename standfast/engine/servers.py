@@ -21,6 +21,7 @@ from standfast.engine.recording import RecordingState, new_state, record
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded
 from standfast.inventory.schema import Environment
+from standfast.operations.attention import collecting
 from standfast.operations.backups import attention
 
 Report = Callable[[str], None]
@@ -68,7 +69,9 @@ class Servers:
             plan = plans[host.name]
             host.data._sudo = connector(host).user != "root"
             connector(host).fetch_together()
-            plan.operations = record(self.state, host, lambda: deploys.site(only))
+            with collecting() as found:
+                plan.operations = record(self.state, host, lambda: deploys.site(only))
+            plan.attention += found
             plan.resources = self.state.resources[host.name]
             plan.seconds = time.monotonic() - started
 
