@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from importlib import import_module
+from importlib.machinery import FileFinder
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -29,6 +30,17 @@ def subjects() -> list[str]:
     """All subjects, in the order in which they are applied."""
     own = sorted(module.name for module in iter_modules(__path__) if module.name not in ORDER)
     return [*ORDER, *own]
+
+
+def own() -> list[str]:
+    """Subjects whose module is the user's: further ones, and those that replace ours."""
+    ours = {Path(folder).resolve() for folder in _ours}
+    return [
+        module.name
+        for module in iter_modules(__path__)
+        if isinstance(module.module_finder, FileFinder)
+        and Path(module.module_finder.path).resolve() not in ours
+    ]
 
 
 def site(only: Collection[str] = ()) -> None:

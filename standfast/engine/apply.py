@@ -15,7 +15,9 @@ import gevent
 from pyinfra.api import Host
 from pyinfra.api.command import PyinfraCommand
 
+import deploys
 from standfast.engine.before_changes import BeforeChanges, Upcoming, before_changes
+from standfast.engine.comparison import compare
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.holds import Holds
 from standfast.engine.outcome import HostResult, Outcome
@@ -35,10 +37,6 @@ Verify = Callable[[Collection[str]], Collection[str]]
 
 class Failed(StandfastError):
     """A command failed on a server; the message says what has been changed there."""
-
-
-class NotConverged(StandfastError):
-    """All commands succeeded, and the server still differs from its declaration."""
 
 
 class NotVerified(StandfastError):
@@ -152,10 +150,14 @@ class _Run:
 
     def _check(self, names: Collection[str], only: Collection[str], verify: Verify | None) -> None:
         """A second plan must be empty and the assertions must hold; else that server has failed."""
+        failed = set(self.servers.failures)
         with self.servers.aside():
             for host in self.servers.plan(only, names).hosts:
-                if host.changes:
-                    self.servers.failures[host.name] = _not_converged(host)
+                if host.name in failed:
+                    continue
+                before, environment = self.plans[host.name], self.servers.loaded.path.stem
+                if error := compare(before, host, deploys.own(), environment):
+                    self.servers.failures[host.name] = error
             if not only:
                 self.servers.remember_questions(names)
         good = [name for name in names if name not in self.servers.failures]
@@ -275,16 +277,6 @@ def _so_far(result: HostResult) -> str:
     done = ", ".join(change.target for _, change in result.done) or "nothing"
     count = len(result.open) + len(result.done)
     return f"Changed before that: {done}. Not done: {len(result.open)} of {count} changes."
-
-
-def _not_converged(host: HostPlan) -> NotConverged:
-    left = "\n".join(
-        f"    {subject}: {change.action} {change.target} {change.detail}" for subject, change in host.changes
-    )
-    return NotConverged(
-        f"{host.name}: everything was done, and yet a second plan is not empty:\n{left}\n"
-        "  Either somebody else changes this server, or this is a bug in standfast."
-    )
 
 
 @contextmanager

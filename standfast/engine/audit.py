@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from standfast.engine import controller_log
 from standfast.engine.caller import Caller
+from standfast.engine.comparison import NotCompared, NotConverged
 from standfast.engine.connector import ConnectionLost, LockLost, NoSudo, Unreachable
 from standfast.engine.journal import steps
 from standfast.engine.plan import HostPlan, Plan
@@ -30,6 +31,8 @@ OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionLost, "connection lost"),
     (LockLost, "lock lost"),
     (Undone, "undone"),
+    (NotConverged, "not converged"),
+    (NotCompared, "not compared"),
 )
 
 
@@ -51,7 +54,7 @@ def exit_code_of(error: Exception) -> int:
 
 def reason_of(error: Exception) -> dict[str, str]:
     """Why something was refused; other messages may quote a command's output, which stays out."""
-    if isinstance(error, (Refused, Locked)):
+    if isinstance(error, (Refused, Locked, NotConverged)):
         return {"reason": str(error)[:REASON_LENGTH]}
     return {}
 

@@ -65,20 +65,22 @@ class Holds:
         told = hold.last_run.told() if hold.last_run else None
         for text in [*filter(None, [told, hold.undone]), *hold.findings.notes]:
             self.tell(f"{host.name}: {text}")
-        if hold.findings.faults:
-            faults = "\n".join(f"    {fault}" for fault in hold.findings.faults)
-            raise Refused(f"{hold.ssh.place}: not in order, so nothing was changed there:\n{faults}")
 
     def planned(self, plans: Collection[HostPlan], *, whole: bool) -> None:
         """
         What is going to be done, for the records, and for those who come second.
+
+        A server that is not in order, and has something to be changed, is refused.
 
         + whole: not limited to some subjects, so that no changes means that nothing is left open
         """
         self.whole = whole
         for plan in plans:
             self._plans[plan.name] = plan
-            if plan.operations and plan.name in self._holds:
+            if plan.name not in self._holds:
+                continue
+            self._judge(plan, self._holds[plan.name])
+            if plan.operations:
                 self._holds[plan.name].tell("showing its plan and asking")
 
     def executing(self, stopped: Callable[[], str | None]) -> None:
@@ -88,6 +90,20 @@ class Holds:
         + stopped: says why no further one is; ``None`` while there is no reason
         """
         self._stopped = stopped
+
+    def _judge(self, plan: HostPlan, hold: Hold) -> None:
+        """Where nothing is to be changed there is nothing to refuse; what is not in order is told."""
+        unable = isinstance(plan.error, Refused)
+        if not hold.findings.faults or (plan.error and not unable):
+            return
+        faults = "\n".join(f"    {fault}" for fault in hold.findings.faults)
+        if not plan.operations and not unable:
+            self.tell(f"{hold.ssh.place}: nothing is to be changed there; but it is not in order:\n{faults}")
+            return
+        why = f"\n  {plan.error}" if unable else ""
+        error = Refused(f"{hold.ssh.place}: not in order, so nothing was changed there:\n{faults}{why}")
+        self.servers.failures[plan.name] = plan.error = error
+        plan.operations = []
 
     def doing(self, host: str, what: str) -> None:
         """Say what is done now on this server, to whoever waits and to those who come second."""

@@ -21,6 +21,7 @@ from standfast.engine.recording import RecordingState, new_state, record, resume
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded
 from standfast.inventory.schema import Environment
+from standfast.operations.attention import collecting
 from standfast.operations.backups import attention
 
 Report = Callable[[str], None]
@@ -74,7 +75,9 @@ class Servers:
             plan.host_key = connector(host).host_key
             host.data._sudo = connector(host).user != "root"
             connector(host).fetch_together(asked.get(host.name, ()))
-            plan.operations = record(self.state, host, lambda: deploys.site(only))
+            with collecting() as found:
+                plan.operations = record(self.state, host, lambda: deploys.site(only))
+            plan.attention += found
             plan.resources = self.state.resources[host.name]
             plan.seconds = time.monotonic() - started
 

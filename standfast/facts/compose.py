@@ -17,6 +17,7 @@ from standfast.facts.answer import Answer, Fact, script
 from standfast.facts.docker import HERE, QUESTION, answered
 
 EVENT = re.compile(r"DRY-RUN MODE -\s+Container (?P<name>\S+)\s+(?P<word>[A-Z][a-z]+)")
+WARNING = re.compile(r'level=warning msg="(?P<text>(?:[^"\\]|\\.)*)"')
 NO_COMPOSE = 6
 NOT_VALID = 5
 
@@ -34,6 +35,7 @@ class Rehearsal:
     fault: str = ""
     """Why Compose would refuse; empty when it would not."""
     warnings: tuple[str, ...] = ()
+    """What Compose says about files that it accepts, each once."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files that are on the server, by name."""
     modified: Mapping[str, float] = field(default_factory=dict)
@@ -100,12 +102,13 @@ class Project(Fact["Rehearsal | None"]):
             elif kind == "said" and rest.strip() and "DRY-RUN MODE" not in rest:
                 said.append(rest.strip())
         fault = "\n".join(line for line in said if "level=warning" not in line)
+        warnings = dict.fromkeys(match["text"] for match in map(WARNING.search, said) if match)
         return Rehearsal(
             events={name: frozenset(found) for name, found in events.items()},
             hashes=dict(rest.split() for kind, rest in words if kind == "hash"),
             images=frozenset(rest for kind, rest in words if kind == "image"),
             fault=(fault or "it does not say why") if answer.status == NOT_VALID else "",
-            warnings=tuple(line for line in said if "level=warning" in line),
+            warnings=tuple(text.replace('\\"', '"') for text in warnings),
             checksums={name: checksum for checksum, _, name in states},
             modified={name: float(modified) for _, modified, name in states},
         )

@@ -22,7 +22,9 @@ from standfast.facts.answer import Answer, Fact, script
 
 ABSENT = 9
 NO_CLIENT = 8
+SILENT = 7
 
+SAID_NOTHING = "its command printed nothing"
 ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
@@ -48,6 +50,12 @@ answered() {{
   absent && return {ABSENT}
   (unset -f docker; command -v docker) > /dev/null || return {NO_CLIENT}
   return "$1"
+}}
+# One column of a list. A table has its heading even when nothing is in it, so that silence is no answer.
+listed() {{
+  found=$(docker "$@") || return
+  [ -n "$found" ] || return {SILENT}
+  printf '%s\\n' "$found" | sed 1d
 }}
 trap 'answered "$?"; exit "$?"' EXIT
 """
@@ -195,7 +203,10 @@ class Engine(Fact["EngineState | None"]):
     def parse(self, answer: Answer) -> EngineState | None:
         if not answered(answer):
             return None
-        info = json.loads(answer.text)
+        try:
+            info = json.loads(answer.text)
+        except ValueError:
+            raise unanswered(f"it printed `{answer.text[:80]}`" if answer.text else SAID_NOTHING) from None
         if info.get("ServerErrors"):
             raise unanswered(info["ServerErrors"][-1])
         plugins = {each["Name"]: each for each in info["ClientInfo"].get("Plugins") or ()}
@@ -224,9 +235,9 @@ class Contents(Fact[Held]):
     @override
     def command(self) -> StringCommand:
         return script(
-            f"{QUESTION}ids=$(docker ps --all --quiet --no-trunc) || exit\n"
+            f"{QUESTION}ids=$(listed ps --all --no-trunc --format 'table {{{{.ID}}}}') || exit\n"
             f"[ -z \"$ids\" ] || docker container inspect --format '{CONTAINER}' $ids || gone=$?\n"
-            "echo images; ids=$(docker image ls --quiet --no-trunc) || exit\n"
+            "echo images; ids=$(listed image ls --no-trunc --format 'table {{.ID}}') || exit\n"
             f"[ -z \"$ids\" ] || docker image inspect --format '{IMAGE}' $ids || gone=$?\n"
             'exit "${gone:-0}"'
         )
@@ -256,7 +267,7 @@ class Volumes(Fact[dict[str, Volume]]):
     @override
     def command(self) -> StringCommand:
         return script(
-            f"{QUESTION}names=$(docker volume ls --quiet) || exit\n"
+            f"{QUESTION}names=$(listed volume ls --format 'table {{{{.Name}}}}') || exit\n"
             "[ -z \"$names\" ] || docker volume inspect --format '{{json .}}' $names"
         )
 
@@ -328,6 +339,8 @@ def answered(answer: Answer) -> bool:
     # What was removed between the list and the look is no fault.
     if answer.errors and all("No such" in line for line in answer.errors):
         return True
+    if answer.status == SILENT:
+        raise unanswered(SAID_NOTHING)
     raise unanswered("no answer within a minute" if answer.status == 124 else answer.reason)
 
 

@@ -103,7 +103,7 @@ kind() {{
   elif [ -z "$(ls -A "$1")" ]; then echo empty
   fi
 }}
-names=$(docker volume ls --quiet) || exit
+names=$(listed volume ls --format 'table {{{{.Name}}}}') || exit
 [ -z "$names" ] || docker volume inspect --format '{{{{.Name}}}} {{{{.Mountpoint}}}}' $names |
 while read -r name place; do
   [ -d "$place" ] || continue

@@ -20,6 +20,7 @@ from standfast.facts.docker import Container, Contents, Volume, Volumes
 from standfast.facts.sockets import Listener, Listeners
 from standfast.inventory.schema import AllowRule, Database
 from standfast.inventory.schema import Volume as DeclaredVolume
+from standfast.operations.attention import attention
 from standfast.operations.change import Change, Step
 from standfast.operations.compose_prediction import Outcome, Situation, Verdict, on_top, predict
 from standfast.operations.compose_script import up_script
@@ -150,6 +151,8 @@ def _predicted(app: Application) -> list[Verdict]:
         return _all_new(app, own)
     if rehearsal.fault:
         raise Refused(f"{app.compose.path}: Compose does not accept it: {rehearsal.fault}\n  {UNCHANGED}")
+    for warning in rehearsal.warnings:
+        attention(f"{app.compose.path}: {warning}")
     return predict(replace(situation, written=written), rehearsal)
 
 

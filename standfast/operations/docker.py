@@ -201,7 +201,7 @@ def _stay(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -
 
 def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> files.Activation:
     changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-    if changed <= RELOADABLE:
+    if changed <= RELOADABLE and old.keys() <= new.keys():  # a reload keeps what is no longer written
         return files.Activation(
             Change("reload", "docker.service", "containers keep running"), "systemctl reload docker.service"
         )

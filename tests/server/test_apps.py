@@ -223,6 +223,15 @@ def test_environment_value_changed(world: World) -> None:
     assert world.reasons["migrate"] == "it runs again at every start"
 
 
+def test_a_variable_without_a_value_is_shown_and_no_obstacle(world: World) -> None:
+    world.write(COMPOSE.replace("${GREETING:-hello}", "hello${NOWHERE}"))
+    planned = world.repository.standfast("plan", "lab", *ONLY, expect=2)
+    assert (
+        '    ! files/compose.yml: The "NOWHERE" variable is not set'
+        in planned.stdout.split("  attention\n")[1]
+    )
+
+
 def test_command_changed(world: World) -> None:
     world.write(COMPOSE.replace('command: ["true"]', 'command: ["sleep", "0"]'))
     world.check(migrate="recreate")

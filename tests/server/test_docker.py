@@ -177,6 +177,20 @@ def test_a_daemon_inside_a_container_is_not_a_second_one(engine: Engine) -> None
     engine.run("pkill -f '^/run/dockerd 60$'")
 
 
+def test_a_command_that_prints_nothing_is_no_answer(engine: Engine) -> None:
+    """Not a server without containers, images or volumes."""
+    engine.run("printf '#!/bin/sh\\n' > /root/silent; chmod 755 /root/silent")
+    engine.run("mount --bind /root/silent /usr/bin/docker")
+    try:
+        for subject in ("docker", "volumes"):
+            said = engine.repository.standfast("plan", "lab", "--only", subject, expect=6).stderr
+            assert "Docker is installed and does not answer (its command printed nothing)" in said
+            assert "Traceback" not in said
+    finally:
+        engine.run("umount /usr/bin/docker; rm /root/silent")
+    assert engine.changes() == {}
+
+
 def test_stopped_and_disabled(engine: Engine) -> None:
     engine.run("systemctl disable --quiet docker")
     assert engine.changes() == {"docker.service": "update enabled: starts at boot"}

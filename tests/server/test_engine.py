@@ -91,6 +91,67 @@ def test_an_edit_by_hand_is_shown_with_its_diff_and_repaired(repository: Reposit
     assert remote(server, "cat /etc/trial/one.conf") == "port = 80\n"
 
 
+LIARS = """
+from pyinfra import host
+from standfast.facts.files import File
+from standfast.operations.change import Change, Step
+from standfast.operations.named import operation
+
+@operation
+def nothing(path):
+    if host.get_fact(File, path=path) is None:
+        yield Step("true", changes=[Change("create", path)])
+
+@operation
+def more(path, other):
+    if host.get_fact(File, path=path) is None:
+        yield Step(f"touch {path}; rm {other}", changes=[Change("create", path)])
+
+@operation
+def silent(path, folder):
+    if host.get_fact(File, path=path) is None:
+        yield Step(f"touch {path}; rm {folder}; mkdir {folder}", changes=[Change("create", path)])
+"""
+
+
+def test_an_operation_that_does_less_than_it_says_is_reported(repository: Repository, server: Server) -> None:
+    only_this_deploy(repository, server, f'{LIARS}\nnothing("/etc/trial/none")')
+    failed = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=1)
+    assert "everything was done, and yet a second plan is not empty" in failed.stderr
+    assert (
+        "    trial: trial.nothing /etc/trial/none: create /etc/trial/none\n"
+        "      this apply said that it does this, and it is not so\n"
+    ) in failed.stderr
+    assert "look at your own deploys/trial.py" in failed.stderr
+    assert "report it with this message and with what `standfast plan lab --json`" in failed.stderr
+    record = json.loads(repository.standfast("audit", "lab", "--json").stdout)["records"][-1]
+    assert (record["outcome"], record["exit"]) == ("not converged", 1)
+    assert "trial.nothing /etc/trial/none" in record["reason"]
+
+
+def test_an_operation_that_does_more_than_it_says_is_reported(repository: Repository, server: Server) -> None:
+    remote(server, "echo 1 > /etc/trial/one")
+    body = f'{LIARS}\nfiles.file("/etc/trial/one", "1\\n")\nmore("/etc/trial/two", "/etc/trial/one")'
+    only_this_deploy(repository, server, body)
+    assert repository.targets() == ["/etc/trial/two"]
+    failed = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=1)
+    assert (
+        "    trial: files.file /etc/trial/one: create /etc/trial/one root:root 644\n"
+        "      it was as declared before this apply, which did not say that it touches it\n"
+    ) in failed.stderr
+
+
+def test_what_cannot_be_compared_afterwards_is_not_called_unchanged(
+    repository: Repository, server: Server
+) -> None:
+    remote(server, "echo 1 > /etc/trial/one")
+    body = f'{LIARS}\nfiles.file("/etc/trial/one", "1\\n")\nsilent("/etc/trial/two", "/etc/trial/one")'
+    only_this_deploy(repository, server, body)
+    failed = repository.standfast("apply", "lab", "--yes", "--no-verify", expect=1)
+    assert "all 1 changes were made. Whether they hold is not known" in failed.stderr
+    assert "expected a file or nothing, found a directory" in failed.stderr
+
+
 def test_secrets_reach_the_file_and_nothing_else(repository: Repository, server: Server) -> None:
     only_this_deploy(
         repository,

@@ -65,6 +65,7 @@ def test_the_disk_of_a_declared_volume(trial: Repository, spare_server: Server) 
         inventory = (trial.root / "inventories/lab.yml").read_text()
         host = f"ssh: {{config: {spare_server.ssh_config}}}"
         assert host in inventory
+        remote(spare_server, "rm /etc/trial/one")
         trial.write(
             "inventories/lab.yml", inventory.replace(host, f"{host}, docker: {{volumes: {{pgdata: {{}}}}}}")
         )
@@ -105,9 +106,18 @@ def test_who_holds_the_lock_of_apt_is_found(trial: Repository, spare_server: Ser
     assert remote(spare_server, f"cat /proc/{pid}/comm") == "perl\n"
 
 
-def test_an_apply_that_has_nothing_to_do_is_refused_too(trial: Repository, spare_server: Server) -> None:
-    """It could not record itself; and a full disk is worth a word."""
+@pytest.mark.parametrize("place", ["/srv", "/var/lib/standfast"])
+def test_an_apply_that_has_nothing_to_do_says_so_and_what_is_not_in_order(
+    trial: Repository, spare_server: Server, place: str
+) -> None:
+    """There is nothing to refuse. That a disk is read-only is a finding of drift, with its exit code."""
     trial.standfast("apply", "lab", "--yes", "--no-verify", expect=0)
-    remote(spare_server, "mount -t tmpfs -o size=4m,ro none /srv")
-    assert "Read-only file system" in trial.standfast("apply", "lab", "--yes", expect=6).stderr
-    trial.standfast("plan", "lab", expect=0)
+    remote(spare_server, f"mount -t tmpfs -o size=4m,mode=700 none {place}; mount -o remount,ro {place}")
+    try:
+        done = trial.standfast("apply", "lab", "--yes", expect=0)
+        assert "nothing is to be changed there; but it is not in order:\n" in done.stderr
+        assert f"{place}: {place} cannot be written: Read-only file system." in done.stderr
+        assert "no changes" in done.stdout
+        trial.standfast("drift", "lab", expect=2)
+    finally:
+        remote(spare_server, f"umount {place}")
