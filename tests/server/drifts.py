@@ -642,7 +642,6 @@ DECLARED = (
 )  # fmt: skip
 
 DRIFTS = (*FILES, *PEOPLE, *PACKAGES, *UNITS, *KERNEL, *MOUNTS, *DOCKER, *PORTS, *FIREWALL, *DECLARED)
-ROUNDS = sorted({each.round for each in DRIFTS})
 
 
 def table() -> str:

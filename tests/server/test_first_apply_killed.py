@@ -1,10 +1,13 @@
-"""The first apply of the whole example, whose controller is killed at every single command."""
+"""The first apply of the whole example, cut off before, in and after its commands, one after the other."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository
@@ -12,34 +15,67 @@ from tests.server.test_journal import dying
 from tests.server.toybox import ask, build_images, full_toybox
 
 MOST = 80  # commands
+DIED = {"kill": -9, "cut": 1}
 
 
-def test_killed_in_and_after_every_command(
+def test_cut_off_at_every_boundary_and_in_every_kind_of_operation(
     repository: Repository, lab_server: Callable[[str], Server], tmp_path: Path
 ) -> None:
-    """Each round begins one command and is killed, does one command and is killed; the next one goes on."""
+    """
+    Before each command the connection is cut, after each one the controller is killed.
+
+    The first command of each kind is also left in its middle, by one or the other in turn. Every next
+    apply tells what was left open, and goes on from there.
+    """
     server = lab_server("test-killed")
     (tmp_path / "images").mkdir()
     build_images(tmp_path / "images")
     full_toybox(repository, server, tmp_path / "images")
-    first = repository.targets()
-    told: list[str] = []
+    ways = cycle(DIED)
+    kinds: set[str] = set()
+    runs, last = 0, ""
     for _ in range(MOST):
-        begun = dying(repository, "kill", "sent", 0)
-        done = dying(repository, "kill", "after", 0)
-        told += [
-            line for run in (begun, done) for line in run.stderr.splitlines() if "the last apply (" in line
-        ]
-        if begun.returncode == done.returncode == 0:
+        before = dying(repository, "cut", "before", 0)
+        assert not last or last in _told(before) or "after its last change" in _told(before)
+        if before.returncode == 0:
             break
-        assert {begun.returncode, done.returncode} <= {-9, 0}, begun.stderr + done.stderr
+        assert before.returncode == DIED["cut"], before.stderr
+        last = _cut_at(before)
+        way, moment = ("kill", "after") if _kind(last) in kinds else (next(ways), "sent")
+        kinds.add(_kind(last))
+        run = dying(repository, way, moment, 0)
+        assert run.returncode == DIED[way], run.stderr
+        assert _told(run).startswith(f"was cut off before its first change; not begun: {last}")
+        runs += 2
     else:
         raise AssertionError(f"no end after {MOST} rounds; still to do: {repository.targets()}")
+    print(f"{runs} cuts and kills; in the middle of: {', '.join(sorted(kinds))}")
     assert ask(server).stdout != ""
     repository.standfast("apply", "lab", "--yes", expect=0)
     repository.standfast("plan", "lab", expect=0)
-    assert len(told) > len(first) / 3
-    assert [line for line in told if "was cut off" not in line] == []
     records = json.loads(repository.standfast("audit", "lab", "--json", expect=0).stdout)["records"]
-    assert sum(record["outcome"] == "cut off" for record in records) >= len(told)
+    assert sum(record["outcome"] in {"cut off", "connection lost"} for record in records) >= runs
     assert "none altered" in repository.standfast("audit", "lab", "--verify", expect=0).stdout
+
+
+def _told(run: CompletedProcess[str]) -> str:
+    """What a run reports of the one before."""
+    (line,) = [line for line in run.stderr.splitlines() if "the last apply (" in line]
+    return line.partition(" UTC) ")[2]
+
+
+def _cut_at(run: CompletedProcess[str]) -> str:
+    """The first change of the command before which a run was cut off."""
+    match = re.search(r"It happened while: (.*?)(?:, |; whether )", run.stderr)
+    assert match, run.stderr
+    return match[1]
+
+
+def _kind(change: str) -> str:
+    """What sort of thing a change is about: commands of one kind are made alike."""
+    _, action, target = change.split(" ", 2)
+    if target.startswith("/"):
+        return f"{action} {'folder' if target.endswith('/') else 'file'}"
+    noun = re.match(r"(?:package|account|group|image|volume) ", target)
+    suffix = re.search(r"\.(?:service|timer)$", target)
+    return f"{action} {noun.group().strip() if noun else suffix.group() if suffix else target}"
