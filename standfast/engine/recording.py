@@ -31,6 +31,7 @@ from standfast.declaration import Declaration
 from standfast.engine.connector import StandfastConnector, Unasked
 from standfast.engine.host_data import host_data
 from standfast.engine.plan import PlannedOperation
+from standfast.operations import confirmed
 
 # Both report through a logger, and raise what matters; without a handler Python prints it on stderr.
 logger.addHandler(logging.NullHandler())
@@ -58,6 +59,7 @@ class RecordingState(State):
         self.meta[host] = StateHostMeta()
         host.op_hash_order.clear()
         host.loop_position.clear()
+        confirmed.start_again(host)
 
     @override
     def set_op_data_for_host(self, host: Host, op_hash: str, op_data: StateOperationHostData) -> None:

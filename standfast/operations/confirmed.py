@@ -76,6 +76,11 @@ def prepared() -> None:
     systemd.service(UNIT)
 
 
+def start_again(host: Host) -> None:
+    """The server's deploys are going to be evaluated anew: what was declared does not count."""
+    _prepared.discard(host)
+
+
 class ConfirmedStep(Step):
     """A step that is undone by the server unless a new connection proves that somebody still gets in."""
 
