@@ -597,8 +597,8 @@ FIREWALL = (
         "nft delete table inet mine; systemctl disable --quiet nftables; apt-get -qq purge -y nftables > /dev/null 2>&1",
         "firewall:nft/inet mine",
         ("not declared", "iptables does not show them"),
-        3,
-        also=("firewall:nftables", "package:nftables"),
+        2,
+        also=("firewall:nftables", "package:nftables", "refused:firewall"),
     ),
     Injected(
         "Docker's rules flushed",

@@ -200,12 +200,14 @@ DROP_IN = "/etc/ssh/sshd_config.d/00-standfast.conf"
 RULES = "/etc/standfast/firewall"
 LOADER = "/usr/local/lib/standfast/firewall-load"
 FIREWALL_UNIT = "/etc/systemd/system/standfast-firewall.service"
-NO_FIREWALL = f"""install iptables; systemctl disable --quiet --now standfast-firewall 2> /dev/null
+WATCHDOG_UNIT = "/etc/systemd/system/standfast-watchdog.service"
+NO_FIREWALL = f"""install iptables
+systemctl disable --quiet --now standfast-watchdog standfast-firewall 2> /dev/null
 for tool in iptables ip6tables; do
   $tool-save | sed -n '/^[*]/p; /^COMMIT/p; /STANDFAST/!d; s/^-[AI]/-D/p' | $tool-restore --noflush
   for chain in $($tool-save | sed -n 's/^:\\(STANDFAST[^ ]*\\).*/\\1/p'); do $tool -F $chain; $tool -X $chain; done
 done
-rm -rf {RULES} {LOADER} {FIREWALL_UNIT}; systemctl daemon-reload"""
+rm -rf {RULES} {LOADER} {FIREWALL_UNIT} {WATCHDOG_UNIT}; systemctl daemon-reload"""
 FIREWALLD = """unit=/etc/systemd/system/firewalld.service
 printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' > $unit
 systemctl daemon-reload; systemctl enable --quiet --now firewalld"""
@@ -220,11 +222,12 @@ DOORS = (
         see="sshd -T | grep maxauthtries", says="maxauthtries 3\n"),
     Row("firewall.ruleset", "create", NO_FIREWALL, "",
         (f"create {LOADER}", f"create {FIREWALL_UNIT}", "reload systemd", "create IPv4 firewall", "create IPv6 firewall",
-         f"create {RULES}/ipv4.rules", f"create {RULES}/ipv6.rules", "start standfast-firewall.service"),
+         f"create {RULES}/ipv4.rules", f"create {RULES}/ipv6.rules", "start standfast-firewall.service",
+         f"create {WATCHDOG_UNIT}", "reload systemd", "start standfast-watchdog.service"),
         also=("/etc/standfast/*", "/usr/local/lib/standfast/", "/etc/systemd/system/*.wants/*"),
         see="iptables -S STANDFAST-INPUT | grep -c 8081", says="1\n", subject="firewall", host=OPEN),
-    Row("firewall.ruleset", "change", "iptables -F STANDFAST-INPUT", "", ("update IPv4 firewall",),
-        see="iptables -S STANDFAST-INPUT | grep -c 8081", says="1\n", subject="firewall", host=OPEN, applied=OPEN),
+    Row("firewall.ruleset", "change", "iptables -I STANDFAST-INPUT -p tcp --dport 8082 -j ACCEPT", "",
+        ("update IPv4 firewall",), see="iptables -S STANDFAST-INPUT | grep -c 'dport 808'", says="1\n", subject="firewall", host=OPEN, applied=OPEN),
     Row("firewall.ruleset", "remove", "true", "",
         ("update IPv4 firewall", "update IPv6 firewall", f"update {RULES}/ipv4.rules", f"update {RULES}/ipv6.rules"),
         see="iptables -S STANDFAST-INPUT | grep -c 8081", says="0\n", subject="firewall", applied=OPEN),

@@ -28,7 +28,7 @@ from pyinfra.api.deploy import deploy as subject
 from standfast.apps import archive
 from standfast.apps.application import application
 from standfast.declaration import declared
-from standfast.operations import accounts, apt, caddy, compose, docker, files, images, other_firewalls, ssh, system, systemd
+from standfast.operations import accounts, apt, caddy, compose, confirmed, docker, files, images, other_firewalls, ssh, system, systemd
 from standfast.operations.change import Change
 from standfast.rendering import plain
 
@@ -144,6 +144,10 @@ def table_server(lab_server: Callable[[str], Server], tmp_path_factory: pytest.T
         text = b64encode(path.read_bytes()).decode()
         server.run(f"cat > /var/tmp/app-{number}.tar.b64", input=text)
     server.run("sudo apt-get -qq install -y --no-install-recommends jq curl tree > /dev/null 2>&1")
+    # Without the way back that these rows stand on, neither sshd nor the firewall may be changed.
+    trial = Trial(server, Repository(tmp_path_factory.mktemp("prepared")))
+    trial.declare(Row("", "", "", "confirmed.prepared()", ()), {})
+    trial.repository.standfast("apply", "lab", "--yes", "--no-verify", expect=0)
     return server
 
 
