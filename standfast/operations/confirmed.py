@@ -126,7 +126,7 @@ class Attempt:
         self.sending = arguments
         self.asking = {key: value for key, value in arguments.items() if key not in ("_stdin", "_timeout")}
         self.token = secrets.token_hex(8)
-        self.reason = "no answer"
+        self.reason = ""
         """Why it could not be proven so far."""
         self._deadline = 0.0
         self._answered: Collection[int] = ()
@@ -191,7 +191,8 @@ class Attempt:
                 if said is not None and said[0] and said[1] in ("", "armed"):
                     return
                 if said is not None:
-                    self.reason = f"it was too late: {said[1]}"
+                    # The server has gone back just now: what kept us out until then is what matters.
+                    self.reason = self.reason or f"it was too late: {said[1]}"
                     break
             if time.monotonic() >= self._deadline:
                 break
