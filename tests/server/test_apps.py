@@ -322,10 +322,12 @@ def test_power_cut(world: World) -> None:
 
 
 def _wait_for_docker(world: World) -> None:
-    for _ in range(30):
-        if world.server.run("sudo docker ps -q | wc -l").stdout.strip() == "4":
-            break
+    for _ in range(120):
+        states = world.server.run("sudo docker ps --format '{{.Status}}'").stdout.splitlines()
+        if len(states) == 4 and all("starting" not in each for each in states):
+            return
         time.sleep(1)
+    raise AssertionError(states)
 
 
 def refusal(world: World, code: int = 6) -> str:
