@@ -146,7 +146,7 @@ def table_server(lab_server: Callable[[str], Server], tmp_path_factory: pytest.T
     server.run("sudo apt-get -qq install -y --no-install-recommends jq curl tree > /dev/null 2>&1")
     # Without the way back that these rows stand on, neither sshd nor the firewall may be changed.
     trial = Trial(server, Repository(tmp_path_factory.mktemp("prepared")))
-    trial.declare(Row("", "", "", "confirmed.prepared()", ()), {})
+    trial.declare(Row("prepared", "create", "", "confirmed.prepared()", ()), {})
     trial.repository.standfast("apply", "lab", "--yes", "--no-verify", expect=0)
     return server
 
