@@ -30,7 +30,7 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 FOLDER = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 BOOT_SECONDS = 60
-# systemd waits 90 s for programs that do not mind SIGTERM, such as a shell that is a container's first process.
+# systemd waits 90 s for programs that do not mind SIGTERM, such as a container's first process.
 SHUTDOWN_SECONDS = 180
 
 # What systemd understands when its number 1 receives it.
