@@ -286,7 +286,7 @@ def test_disk_full(site: Site) -> None:
     finally:
         site.root(f"umount {STATE}/staging")
     # The repository's disk; the database fits into staging here.
-    site.root("mkdir -p /mnt/small; mount -t tmpfs -o size=400k tmpfs /mnt/small")
+    site.root("mkdir -p /mnt/small; mount -t tmpfs -o size=64k tmpfs /mnt/small")
     try:
         with site.failing(), site.configured(repository="/mnt/small/repository"):
             assert "no space left" in site.backup("databases", expect=1)
@@ -434,9 +434,7 @@ def test_clock_set_back(site: Site) -> None:
 
 def test_two_runs_at_once(site: Site) -> None:
     with locked_table(site):
-        site.root(
-            f"{PROGRAM} backup databases > /run/backup.out 2>&1; echo $? > /run/backup.code &", check=False
-        )
+        site.root(f"( {PROGRAM} backup databases; echo $? > /run/backup.code ) > /run/backup.out 2>&1 &")
         site.wait(waiting_dump(site))
         copies = len(site.copies())
         said = site.backup("databases", expect=5)
