@@ -597,7 +597,7 @@ FIREWALL = (
         "nft delete table inet mine; systemctl disable --quiet nftables; apt-get -qq purge -y nftables > /dev/null 2>&1",
         "firewall:nft/inet mine",
         ("not declared", "iptables does not show them"),
-        2,
+        6,  # on its own: what is edited while apt works counts as apt's
         also=("firewall:nftables", "package:nftables", "refused:firewall"),
     ),
     Injected(
