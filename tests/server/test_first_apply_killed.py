@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from subprocess import CompletedProcess
+
+import pytest
 
 from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository
@@ -18,6 +21,9 @@ MOST = 80  # commands
 DIED = {"kill": -9, "cut": 1}
 
 
+@pytest.mark.skipif(
+    "STANDFAST_EVERY_BOUNDARY" not in os.environ, reason="takes long; STANDFAST_EVERY_BOUNDARY=1 runs it"
+)
 def test_cut_off_at_every_boundary_and_in_every_kind_of_operation(
     repository: Repository, lab_server: Callable[[str], Server], tmp_path: Path
 ) -> None:
