@@ -130,6 +130,20 @@ class Server:
         return access.run_on(self, command, check=check, input=input, timeout=timeout)
 
 
+def require_name(name: str) -> None:
+    """
+    Whether a server of the lab may be called so, whatever makes it.
+
+    Raises:
+        UsageError: it may not; nothing was changed.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"lab: server name: expected lower-case letters, digits and inner hyphens, at most 32, "
+            f"not {name!r}"
+        )
+
+
 def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
     """
     Make a server and wait until it answers by SSH; one that is there is switched on if need be.
@@ -139,11 +153,7 @@ def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
         StandfastError: it is there with another release, or it did not come up; a server that
             this call has made is gone again.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"lab: server name: expected lower-case letters, digits and inner hyphens, at most 32, "
-            f"not {name!r}"
-        )
+    require_name(name)
     lab = _lab()
     with lab.server_lock(name, report):
         server = _load(lab, name)

@@ -20,9 +20,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from standfast.errors import StandfastError, UsageError
+from standfast.errors import StandfastError
 from standfast.lab import access, box, copies, libvirtd, processes, programs
-from standfast.lab.nspawn import NAME
+from standfast.lab.nspawn import NAME, require_name
 from standfast.lab.places import Lab, Report, silent, write_atomically
 from standfast.resources import vagrantfile
 
@@ -115,11 +115,7 @@ def up(name: str, release: str = "trixie", report: Report = silent) -> Server:
         UsageError: the name or the release is not possible.
         StandfastError: it did not come up; a VM that this call has made is gone again.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"lab: server name: expected lower-case letters, digits and inner hyphens, at most 32, "
-            f"not {name!r}"
-        )
+    require_name(name)
     lab = _lab()
     with lab.server_lock(name, report):
         there = _load(lab, name)
