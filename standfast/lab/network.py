@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from standfast.errors import StandfastError
+from standfast.lab import kernel
 from standfast.lab.places import (
     BRIDGE_PREFIX,
     DEFAULT_ROOT,
@@ -26,7 +27,6 @@ from standfast.lab.places import (
 )
 from standfast.lab.programs import run
 
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 FIRST_SERVER = 10
 LAST_SERVER = 250
 
@@ -96,13 +96,12 @@ def up(lab: Lab) -> None:
     """Make bridge, addresses, forwarding and rules be there; what is there stays."""
     one = subnet(lab)
     with file_lock(RUNTIME / "machine.lock"):
-        _remember_forwarding()
+        kernel.prepare()
         if not exists(lab.bridge):
             run(["ip", "link", "add", lab.bridge, "type", "bridge", "forward_delay", "0"])
         run(["ip", "addr", "replace", f"{one.address(1)}/24", "dev", lab.bridge])
         run(["ip", "addr", "replace", f"{one.address6(1)}/64", "dev", lab.bridge, "nodad"])
         run(["ip", "link", "set", lab.bridge, "up"])
-        FORWARDING.write_text("1")
         wanted = _wanted_rules(lab, one)
         if len(list(_our_rules(lab))) != len(wanted):
             _remove_rules(lab)
@@ -111,15 +110,13 @@ def up(lab: Lab) -> None:
 
 
 def down(lab: Lab) -> None:
-    """Take away what ``up`` made; the machine forwards again as it did before the first lab."""
+    """Take away what ``up`` made; with the last lab, the kernel's settings are as before the first."""
     with file_lock(RUNTIME / "machine.lock"):
         _remove_rules(lab)
         if exists(lab.bridge):
             run(["ip", "link", "del", lab.bridge])
-        before = RUNTIME / "ip_forward"
-        if before.exists() and not _bridges():
-            FORWARDING.write_text(before.read_text())
-            before.unlink()
+        if not _bridges():
+            kernel.give_back()
     lab.network.unlink(missing_ok=True)
 
 
@@ -141,12 +138,6 @@ def mtu() -> int:
         if device.exists():
             return min(1500, int(device.read_text()))
     return 1500
-
-
-def _remember_forwarding() -> None:
-    before = RUNTIME / "ip_forward"
-    if not before.exists():
-        write_atomically(before, FORWARDING.read_text())
 
 
 def _bridges() -> list[str]:

@@ -128,23 +128,27 @@ def _remove(lab: Path) -> None:
     shutil.rmtree(lab, ignore_errors=True)  # a test without servers has made none
 
 
-@pytest.fixture(scope="session")
-def lab_server() -> Callable[[str], Server]:
-    """Starts servers by name."""
+@pytest.fixture(scope="module")
+def lab_server() -> Iterator[Callable[[str], Server]]:
+    """Starts servers by name; they are gone after the tests of the file, so only a few are up at once."""
+    started: list[str] = []
 
     def up(name: str, release: str = "trixie") -> Server:
+        started.append(name)
         return nspawn.up(name, release=release, report=lambda _: None)
 
-    return up
+    yield up
+    for name in set(started) & set(nspawn.names()):
+        nspawn.destroy(name)
 
 
 @pytest.fixture(scope="session")
-def server(lab_server: Callable[[str], Server]) -> Server:
+def server() -> Server:
     """The server that tests share; they must leave it usable."""
-    return lab_server("test-shared")
+    return nspawn.up("test-shared")
 
 
 @pytest.fixture(scope="session")
-def spare_server(lab_server: Callable[[str], Server]) -> Server:
+def spare_server() -> Server:
     """A server for tests that lock it, cut its network or fill its disk."""
-    return lab_server("test-spare")
+    return nspawn.up("test-spare")
