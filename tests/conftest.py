@@ -8,6 +8,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.sizes import LONG
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is only part of the long run is not here in others; it is not skipped."""
+    left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def state_folder() -> Iterator[None]:

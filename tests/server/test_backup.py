@@ -1,13 +1,8 @@
-"""
-Backups on a real server: faults injected for real, none reported as success, none losing an earlier copy.
-
-`STANDFAST_BACKUP_ROUNDS=20` makes the rounds with a continuous writer many; two are enough for every day.
-"""
+"""Backups on a real server: faults injected for real, none reported as success, none losing an earlier copy."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +14,9 @@ import pytest
 from standfast.lab.nspawn import Server
 from tests.server import toybox
 from tests.server.conftest import Repository
+from tests.sizes import sized
 
-ROUNDS = int(os.environ.get("STANDFAST_BACKUP_ROUNDS", "2"))
+ROUNDS = sized(2, long=20)
 REPOSITORY = "/var/backups/standfast"
 FETCHED = "/srv/fetched"
 STATE = "/var/lib/standfast/backups"

@@ -1,14 +1,13 @@
 """
 Drift on the full example: everything in tests/server/drifts.py is done to a server by hand and found.
 
-What does not meet is done together, in one round; each one is looked for on its own. With
-STANDFAST_DRIFTS_ALONE=1 each one is also done and repaired on its own, which takes half an hour.
+What does not meet is done together, in one round; each one is looked for on its own. In the long
+version each one is also done and repaired on its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import threading
 import time
@@ -27,9 +26,9 @@ from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository
 from tests.server.drifts import APPLY, DRIFTS, KEY, Injected
 from tests.server.toybox import ask, build_images, full_toybox
+from tests.sizes import LONG, sized
 
-ALONE = bool(os.environ.get("STANDFAST_DRIFTS_ALONE"))
-CASES = [replace(each, round=number) for number, each in enumerate(DRIFTS)] if ALONE else [*DRIFTS]
+CASES = [replace(each, round=number) for number, each in enumerate(DRIFTS)] if LONG else [*DRIFTS]
 ROUNDS = sorted({each.round for each in CASES})
 
 Found = dict[str, dict[str, Any]]
@@ -126,9 +125,8 @@ def test_after_the_first_apply_there_is_nothing(lab: Lab) -> None:
 
 
 def test_a_server_that_is_used_and_left_alone_raises_no_alarm(lab: Lab) -> None:
-    """STANDFAST_LOOKS asks for more looks than the usual few."""
     with visitors(lab.server):
-        for _ in range(int(os.environ.get("STANDFAST_LOOKS", "3"))):
+        for _ in range(sized(3, long=30)):
             assert lab.drift() == (0, {})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from itertools import cycle
@@ -21,9 +20,7 @@ MOST = 80  # commands
 DIED = {"kill": -9, "cut": 1}
 
 
-@pytest.mark.skipif(
-    "STANDFAST_EVERY_BOUNDARY" not in os.environ, reason="takes long; STANDFAST_EVERY_BOUNDARY=1 runs it"
-)
+@pytest.mark.long
 def test_cut_off_at_every_boundary_and_in_every_kind_of_operation(
     repository: Repository, lab_server: Callable[[str], Server], tmp_path: Path
 ) -> None:

@@ -13,11 +13,11 @@ import pytest
 from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository
 from tests.server.test_engine import only_this_deploy, remote
+from tests.sizes import sized
 
 ROOT = str(Path(__file__).parents[2])
 TRACE = "/var/lib/standfast/facts"
-# STANDFAST_RESOURCES=2000 is the long version; a machine that is busy otherwise takes minutes for it.
-COUNT = int(os.environ.get("STANDFAST_RESOURCES", "200"))
+COUNT = sized(200, long=2000)
 MANY = """
 for number in range({count}):
     files.file(f"/etc/trial/{{number}}", f"{{number}}\\n")
