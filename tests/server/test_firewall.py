@@ -184,12 +184,13 @@ def test_docker(firewall: Subject) -> None:
 
 
 def check_docker(firewall: Subject) -> None:
-    """Only the declared port is open from outside; containers reach out and each other."""
+    """Only the declared port is open from outside; containers reach out and each other; no rule is amiss."""
     deadline = time.monotonic() + 60
     while firewall.root("docker ps -q | wc -l", check=False).strip() != "4":
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert firewall.targets() == []
+    firewall.repository.standfast("drift", "lab", "--only", "firewall", expect=0)
     assert [fetched(firewall, port) for port in (8081, 8083, 8084)] == [True, False, False]
     assert firewall.root("curl -s http://127.0.0.1:8084/marker") == "1"
     peer = firewall.root("docker inspect -f '{{.NetworkSettings.IPAddress}}' bb").strip()
