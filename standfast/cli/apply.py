@@ -25,7 +25,9 @@ if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
 @options.yes
 @options.rollout
 @click.option(
-    "--without-copy", is_flag=True, help="Do not copy the databases of production and staging first."
+    "--without-copy",
+    is_flag=True,
+    help="Do not copy the databases of production and staging first, and take no snapshots.",
 )
 @click.option("--no-verify", is_flag=True, help="Do not run the assertions of `standfast verify` afterwards.")
 @options.elsewhere

@@ -20,7 +20,7 @@ from standfast.errors import Refused, StandfastError
 from standfast.inventory.schema import Environment
 
 PRECIOUS = (Environment.production, Environment.staging)
-"""Environments of which a copy is taken; the others are there to be broken."""
+"""Environments of which a copy is taken; the others are there to be broken, unless they declare snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def before_changes(hook: BeforeChanges | None, upcoming: Upcoming) -> str | None
         Refused: the hook failed; nothing was changed on this server.
         ConnectionLost, LockLost: the server is gone, or not held any more; nothing was changed there.
     """
-    if hook is None or upcoming.declaration.environment not in PRECIOUS:
+    if hook is None or not _wanted(upcoming.declaration):
         return None
     name = upcoming.declaration.name
     try:
@@ -67,3 +67,8 @@ def before_changes(hook: BeforeChanges | None, upcoming: Upcoming) -> str | None
         raise Refused(
             f"{name}: the safety copy before the changes failed, so nothing was changed there:\n    {error}"
         ) from error
+
+
+def _wanted(declaration: Declaration) -> bool:
+    snapshots = declaration.host.snapshots
+    return declaration.environment in PRECIOUS or (snapshots is not None and snapshots.before_apply)

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "copy all databases before something is changed",
     ),
     "restore": ("standfast.host.restore.command", "bring databases and volumes back from a backup"),
+    "snapshots": ("standfast.host.snapshots.command", "volumes of a moment, on the server's own disk"),
     "firewall": ("standfast.host.firewall.command", "changes on trial, the confirmed rules, the watchdog"),
 }
 

@@ -82,6 +82,13 @@ def _host(host: Host, root: Path) -> Findings:
     yield from _databases(host)
     if host.backups is not None:
         yield from _under(_backups(host.backups), "backups")
+    if host.snapshots is not None and not (host.docker and host.docker.volumes):
+        yield Finding(
+            ("snapshots",),
+            "expected volumes in `docker.volumes` beside `snapshots`, but there are none to take them of",
+            at_key=True,
+            given=(("docker",),),
+        )
     yield from _twice("packages", host.packages)
     whats = [entry.what for entry in host.accept]
     for i, what in enumerate(whats):

@@ -191,6 +191,7 @@ KnownHost = Annotated[
     StringConstraints(pattern=r"^[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/=]+$"),
     Expected("a line of ssh-keyscan(1): host, kind and key"),
 ]
+SnapshotCount = Annotated[int, Field(ge=1, le=100), Expected("a number of snapshots, 1 to 100")]
 Copies = Annotated[int, Field(ge=0, le=1000), Expected("a number of copies, 0 to 1000")]
 ConfirmSeconds = Annotated[int, Field(ge=5, le=600), Expected("a number of seconds, 5 to 600")]
 Seconds = Annotated[int, Field(ge=1, le=3600), Expected("a number of seconds, 1 to 3600")]
@@ -541,6 +542,17 @@ class Backups(Part):
     """Dead-man's switches: addresses that are told of every run, and raise the alarm when they hear none."""
 
 
+class Snapshots(Part):
+    """Snapshots of all declared volumes on the server's own disk: quick to go back to, and no backup."""
+
+    driver: Literal["btrfs"] = Field(examples=["btrfs"])
+    """What takes them. `btrfs`: the file system that Docker's volumes are on."""
+    before_apply: bool = Field(default=True, examples=[True])
+    """Whether one is taken right before each apply that changes anything on the server."""
+    keep: SnapshotCount = Field(default=5, examples=[5])
+    """How many stay; older ones are removed. Those with a name of yours stay, and are not counted."""
+
+
 class Accepted(Part):
     """A difference that `standfast drift` shall show and not count."""
 
@@ -595,6 +607,8 @@ class Host(Part):
         ],
     )
     """Where copies go, when, and how many are kept. Left out: nothing is backed up."""
+    snapshots: Snapshots | None = Field(default=None, examples=[{"driver": "btrfs", "keep": 5}])
+    """Snapshots of the volumes before changes. Left out: none are taken."""
     accept: list[Accepted] = Field(
         default=[], examples=[[{"what": "container:mailhog", "reason": "mail catcher of the design team"}]]
     )

@@ -90,13 +90,14 @@ def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
     def ask(host: Host) -> None:
         report(f"{host.name}  looking what there is to restore")
         arguments = ["restore", "--json", *wanted.arguments()]
-        document = _document(host, follow(connector(host), arguments, lambda _: None))
+        document = document_of(host, follow(connector(host), arguments, lambda _: None))
         found[host.name] = Restore(
             host.name,
-            _address(servers, host),
+            address_of(servers, host),
             document["items"],
             document["left"],
-            health=_health(servers, host, document["items"]),
+            # None when nothing in service is replaced.
+            health=[] if all(each["new"] for each in document["items"]) else health_of(servers, host),
         )
 
     servers.each(with_backups(servers, wanted.databases, wanted.volumes), ask)
@@ -126,23 +127,33 @@ def perform(servers: Servers, restores: list[Restore], wanted: Wanted, holds: Ho
         holds.enter(host, 0)
         try:
             answer = follow(connector(host), arguments, lambda line: report(f"{host.name}  {line}"))
-            restore.done = _document(host, answer)
+            restore.done = document_of(host, answer)
         finally:
             connector(host).around = None
         holds.leave(host)
-        silent = [url for url, answers in restore.done["answering"].items() if not answers]
-        if silent:
-            raise RestoreFailed(
-                f"{host.name}: everything was restored, and {', '.join(silent)} does not answer. Look at the "
-                "application's log; `standfast plan` shows what is not as declared."
-            )
+        refuse_silence(host, restore.done["answering"])
 
     servers.each([host for host in servers.connected() if host.name in by_name], work)
     for name, restore in by_name.items():
         restore.error = servers.failures.get(name)
 
 
-def _document(host: Host, answer: Answer) -> dict[str, Any]:
+def refuse_silence(host: Host, answering: Mapping[str, bool]) -> None:
+    """
+    Applications must answer after a restore.
+
+    Raises:
+        RestoreFailed: one does not.
+    """
+    silent = [url for url, answers in answering.items() if not answers]
+    if silent:
+        raise RestoreFailed(
+            f"{host.name}: everything was restored, and {', '.join(silent)} does not answer. Look at the "
+            "application's log; `standfast plan` shows what is not as declared."
+        )
+
+
+def document_of(host: Host, answer: Answer) -> dict[str, Any]:
     """
     The answer of the program.
 
@@ -172,13 +183,11 @@ def _plan(restore: Restore) -> HostPlan:
     return HostPlan(restore.name, restore.address, operations=[operation] if changes else [])
 
 
-def _address(servers: Servers, host: Host) -> str:
+def address_of(servers: Servers, host: Host) -> str:
     return next(each.host.address for each in servers.declarations if each.name == host.name)
 
 
-def _health(servers: Servers, host: Host, prospects: list[Mapping[str, Any]]) -> list[str]:
-    """Health addresses of the server's applications; none when nothing in service is replaced."""
-    if all(each["new"] for each in prospects):
-        return []
+def health_of(servers: Servers, host: Host) -> list[str]:
+    """Health addresses of the server's applications."""
     declaration = next(each for each in servers.declarations if each.name == host.name)
     return [app.health for app in declaration.host.apps.values() if app.health]

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from standfast.host.backup import layout, records, state
 from standfast.host.backup.faults import Busy
@@ -16,18 +17,20 @@ PAUSE = 1.0
 
 
 @contextmanager
-def taken(job: str, wait: float) -> Iterator[None]:
+def taken(job: str, wait: float, *, lock: Path | None = None) -> Iterator[None]:
     """
     Hold the one lock while something is done.
 
     + wait: seconds to wait for another run's end
+    + lock: another one than that of backups and restores
 
     Raises:
         Busy: another run is still at work; nothing was done.
     """
-    state.folder(layout.STATE)
+    lock = lock or layout.LOCK
+    state.folder(lock.parent)
     deadline = time.monotonic() + wait
-    descriptor = os.open(layout.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while True:
             try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import struct
 from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_SUBVOLUME = 256
+_TREE_OF = 0xD0009412  # BTRFS_IOC_INO_LOOKUP
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -32,5 +36,38 @@ def synced(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def identity(folder: Path) -> int:
+    """
+    A number by which a folder is known again after it was renamed.
+
+    It is the inode; every subvolume of btrfs has the same one, so there it is the subvolume's own number,
+    negative. Source: btrfs-ioctl(5), BTRFS_IOC_INO_LOOKUP.
+    """
+    inode = folder.stat().st_ino
+    if inode != _SUBVOLUME:
+        return inode
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    answer = bytearray(struct.pack("QQ4080x", 0, _SUBVOLUME))
+    try:
+        fcntl.ioctl(descriptor, _TREE_OF, answer)
+    except OSError:
+        return inode  # of another file system
+    finally:
+        os.close(descriptor)
+    return -int(struct.unpack_from("Q", answer)[0])
+
+
+def flushed(folder: Path) -> None:
+    """Wait until everything in a folder's file system is on disk. Source: syncfs(2)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{folder} could not be written to disk: {os.strerror(code)}")
     finally:
         os.close(descriptor)

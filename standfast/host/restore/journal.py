@@ -37,7 +37,7 @@ class Undertaking:
     replaces: bool = False
     """Of a database, from then on: whether one of the target's name is there, which will be kept."""
     new_folder: int = 0
-    """Of a volume, from shortly before the swap on: inode of the folder that takes the old one's place."""
+    """Of a volume, from shortly before its swap on: `exchange.identity` of the folder that comes there."""
 
 
 def write(undertakings: Sequence[Undertaking], path: Path = JOURNAL) -> None:

@@ -8,6 +8,7 @@ from standfast.host.backup import databases, writers
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.restore import database, journal, volume
+from standfast.host.restore.exchange import identity
 from standfast.host.restore.journal import Undertaking
 from standfast.host.restore.programs import output
 from standfast.host.restore.run import FETCHED
@@ -85,4 +86,4 @@ def _settle_volume(undertaking: Undertaking) -> None:
 
 def _swapped_volume(undertaking: Undertaking) -> bool:
     target = volume.mountpoint(undertaking.target)
-    return target is not None and undertaking.new_folder == target.stat().st_ino
+    return target is not None and undertaking.new_folder == identity(target)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from standfast.host.backup.manifest import DatabaseManifest, VolumeManifest
 from standfast.host.backup.postgres import Place
 from standfast.host.backup.restic import Repository
 from standfast.host.restore import database, journal, volume
+from standfast.host.restore.exchange import identity
 from standfast.host.restore.journal import Undertaking
 from standfast.host.restore.prospect import Prospect, Restorable
 from standfast.host.restore.telling import Report
@@ -196,20 +197,37 @@ def _swap(restorable: Restorable, outcome: Outcome, report: Report) -> None:
     outcome.away_seconds = time.monotonic() - started
 
 
-def _swap_volume(outcome: Outcome, report: Report) -> None:
-    undertaking, manifest = outcome.undertaking, outcome.prospect.manifest
-    labels = dict(manifest.labels) if isinstance(manifest, VolumeManifest) else {}
+def swap_volume(
+    undertaking: Undertaking, labels: Mapping[str, str], report: Report
+) -> tuple[str | None, int]:
+    """
+    Let what was made beside take the volume's place, while its containers are stopped.
+
+    + labels: for a volume that is not there yet
+
+    Returns the name of what was there and is kept, and its bytes; ``None`` when nothing was.
+
+    Raises:
+        Fault: it was not possible; the message says what is there now.
+    """
     target = volume.mountpoint(undertaking.target) or volume.make(undertaking.target, labels)
     beside = volume.mountpoint(undertaking.beside)
     if beside is None:
         raise Fault(f"volume {undertaking.beside} is gone; somebody has removed it.")
-    journal.update(replace(undertaking, new_folder=beside.stat().st_ino))
+    target.mkdir(parents=True, exist_ok=True)  # Docker still knows a volume whose folder somebody has deleted
+    journal.update(replace(undertaking, new_folder=identity(beside)))
     with writers.held(volume.users(undertaking.target), "stop", report):
         volume.swap(target, beside)
-    if volume.keep(undertaking.beside, undertaking.before, {volume.LABEL: undertaking.name}):
-        outcome.kept = undertaking.before
-        kept = volume.mountpoint(undertaking.before)
-        outcome.kept_bytes = volume.contents(kept).bytes if kept else 0
+    if not volume.keep(undertaking.beside, undertaking.before, {volume.LABEL: undertaking.name}):
+        return None, 0
+    kept = volume.mountpoint(undertaking.before)
+    return undertaking.before, volume.contents(kept).bytes if kept else 0
+
+
+def _swap_volume(outcome: Outcome, report: Report) -> None:
+    manifest = outcome.prospect.manifest
+    labels = dict(manifest.labels) if isinstance(manifest, VolumeManifest) else {}
+    outcome.kept, outcome.kept_bytes = swap_volume(outcome.undertaking, labels, report)
 
 
 def _told(done: Sequence[Outcome], left: Sequence[Outcome]) -> str:
