@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("standfast.host.restore.command", "bring databases and volumes back from a backup"),
     "snapshots": ("standfast.host.snapshots.command", "volumes of a moment, on the server's own disk"),
     "firewall": ("standfast.host.firewall.command", "changes on trial, the confirmed rules, the watchdog"),
+    "guard": ("standfast.host.guard.server_command", "let through what the guards refuse, for some minutes"),
+    "docker-guard": ("standfast.host.guard.docker_plugin", "what Docker asks before every call; for systemd"),
 }
 
 
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         sys.stdout.write("usage: standfast-host COMMAND [...]\n\n")
-        sys.stdout.writelines(f"  {each:12}{text}\n" for each, (_, text) in COMMANDS.items())
+        sys.stdout.writelines(f"  {each:14}{text}\n" for each, (_, text) in COMMANDS.items())
         return 0
     if name == "--version":
         sys.stdout.write(f"standfast-host {__version__}\n")

@@ -230,6 +230,11 @@ class Environment(StrEnum):
     development = "development"
     lab = "lab"
 
+    @property
+    def precious(self) -> bool:
+        """Whether guards are in force without being asked for."""
+        return self in (Environment.production, Environment.staging)
+
 
 class Secret(Part):
     """Where a secret comes from; its value never stands in an inventory. Exactly one of the three."""
@@ -366,6 +371,8 @@ class Volume(Part):
     """
     reason: OneLine | None = Field(default=None, examples=["a cache; it fills again by itself"])
     """Why nobody needs its data, when `backup` is `none`."""
+    protect: bool = Field(default=True, examples=[False])
+    """Whether the guard of Docker refuses to remove it; see `guards.docker`."""
     writers: Literal["pause", "stop"] = Field(default="pause", examples=["pause"])
     """
     What happens to containers that can write to it, for the second or two in which the last changes are
@@ -553,6 +560,16 @@ class Snapshots(Part):
     """How many stay; older ones are removed. Those with a name of yours stay, and are not counted."""
 
 
+class Guards(Part):
+    """Guards on the server, in front of what cannot be undone."""
+
+    docker: bool | None = Field(default=None, examples=[True])
+    """
+    Whether Docker refuses to remove the declared volumes, to prune volumes, and to remove containers together
+    with such volumes, whoever asks. Default: `true` in `production` and `staging`, else `false`.
+    """
+
+
 class Accepted(Part):
     """A difference that `standfast drift` shall show and not count."""
 
@@ -609,6 +626,8 @@ class Host(Part):
     """Where copies go, when, and how many are kept. Left out: nothing is backed up."""
     snapshots: Snapshots | None = Field(default=None, examples=[{"driver": "btrfs", "keep": 5}])
     """Snapshots of the volumes before changes. Left out: none are taken."""
+    guards: Guards = Field(default=Guards(), examples=[{"docker": True}])
+    """Guards on the server, in front of what cannot be undone."""
     accept: list[Accepted] = Field(
         default=[], examples=[[{"what": "container:mailhog", "reason": "mail catcher of the design team"}]]
     )

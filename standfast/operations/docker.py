@@ -12,18 +12,27 @@ from pyinfra.api import StringCommand
 
 from standfast.errors import InventoryError, Refused
 from standfast.facts.docker import HERE, Daemon, Daemons, Engine, EngineState, Volumes
+from standfast.facts.docker_guard import GuardsOff
 from standfast.facts.files import File
 from standfast.facts.system import OperatingSystem, Release
+from standfast.host.guard.docker_switch import KEY, NAME, OFF, SETTLE, SOCKET
 from standfast.operations import apt, files
+from standfast.operations.attention import attention
 from standfast.operations.change import Change, Step
 from standfast.operations.named import operation
-from standfast.rendering import Rendered
+from standfast.rendering import Rendered, plain
 
 CONFIGURATION = "/etc/docker/daemon.json"
 SNAP = "/snap/"
 # Where an engine keeps what it holds; with another value it would begin with nothing.
 PLACES = ("storage-driver", "userns-remap")
 ROOT = "/var/lib/docker"
+VALID = '! command -v dockerd > /dev/null || dockerd --validate --config-file="$new" || exit'
+# dockerd ends when its configuration names a plugin that does not answer.
+ANSWERS = f"""{SETTLE} ask || {{
+  echo "the guard of Docker does not answer, so it was not put in force. Look: systemctl status {SOCKET}" >&2
+  exit 1
+}}"""
 
 # What dockerd takes over on SIGHUP; everything else needs a restart. Source: dockerd(8).
 RELOADABLE = frozenset(
@@ -80,7 +89,7 @@ def installed() -> Generator[StringCommand, None, None]:
 
 
 @operation
-def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
+def configuration(content: Rendered, *, guarded: bool = False) -> Generator[StringCommand, None, None]:
     """
     Make sure that the engine has this configuration, also before its very first start.
 
@@ -88,14 +97,21 @@ def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
     take over while it runs, it takes over at a restart under live-restore.
 
     + content: ``daemon.json``, whole; what is there and not in it goes
+    + guarded: name our authorization plugin in it as well, which must answer by then; the emergency switch on
+      the server takes precedence
 
     Raises:
-        InventoryError: the content is not JSON; nothing has been changed.
+        InventoryError: the content is not JSON, or names authorization plugins itself although `guarded`;
+            nothing has been changed.
         Refused: the engine is part of a swarm, which excludes live-restore; or it would look for its data
             elsewhere; nothing has been changed.
         CouldNotLook: Docker is installed and does not answer.
     """
     wanted = _parsed(content)
+    named = guarded and not _switched_off()
+    if named:
+        content = _naming_guard(content, wanted)
+        wanted = _parsed(content)
     engine = host.get_fact(Engine)
     if engine is not None and engine.swarm and wanted.get("live-restore"):
         raise Refused(
@@ -112,7 +128,7 @@ def configuration(content: Rendered) -> Generator[StringCommand, None, None]:
     yield from files.file._inner(
         path=CONFIGURATION,
         content=content,
-        validate='! command -v dockerd > /dev/null || dockerd --validate --config-file="$new"',
+        validate=VALID + (f"\n{ANSWERS}" if named else ""),
         activate=activation,
     )
 
@@ -173,6 +189,28 @@ def _parsed(content: Rendered) -> dict[str, Any]:
     return wanted
 
 
+def _switched_off() -> bool:
+    off = host.get_fact(GuardsOff)
+    if off:
+        attention(
+            f"the guard of Docker is switched off by hand: {OFF} is there. When the trouble is over, remove "
+            "it and apply"
+        )
+    return off
+
+
+def _naming_guard(content: Rendered, wanted: Mapping[str, Any]) -> Rendered:
+    """The guard on a line of its own, so that a shell without our program can take it out again."""
+    if KEY in wanted:
+        raise InventoryError(
+            f"templates/docker/daemon.json.j2: expected no `{KEY}`, because `guards.docker` writes it. Take "
+            "it out there, or say `guards: {docker: false}` in the inventory. Nothing was changed."
+        )
+    if not wanted:
+        return plain(f'{{\n  "{KEY}": ["{NAME}"]\n}}\n')
+    return plain(f'{{\n  "{KEY}": ["{NAME}"],\n{content.text.split("{", 1)[1].lstrip(chr(10))}')
+
+
 def _keys(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
@@ -201,7 +239,8 @@ def _stay(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -
 
 def _activation(engine: EngineState, old: Mapping[str, Any], new: Mapping[str, Any]) -> files.Activation:
     changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-    if changed <= RELOADABLE and old.keys() <= new.keys():  # a reload keeps what is no longer written
+    # A reload keeps what is no longer written, but not the plugins: they are set as they are written.
+    if changed <= RELOADABLE and old.keys() - {KEY} <= new.keys():
         return files.Activation(
             Change("reload", "docker.service", "containers keep running"), "systemctl reload docker.service"
         )

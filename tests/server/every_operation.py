@@ -248,6 +248,12 @@ DOORS = (
 
 PACKAGES = "docker.io docker-cli docker-compose"
 LIVE = '{"live-restore": true}'
+GUARDED = {"docker": {}, "guards": {"docker": True}}
+GUARD = "standfast-docker-guard.socket"
+GUARD_FILES = ("/etc/standfast/guards.json", "/usr/local/lib/standfast/docker-guard-settle")
+GUARD_UNITS = ("/etc/systemd/system/standfast-docker-guard.service", f"/etc/systemd/system/{GUARD}",
+               "/etc/systemd/system/docker.service.d/standfast-guard.conf")  # fmt: skip
+PRUNED = "docker volume prune -f 2>&1 | grep -c 'refused by standfast'"
 ONE, TWO = compose_file("web"), compose_file("web", "job")
 WEB_SAYS = "docker exec demo-web-1 env | grep GREETING"
 
@@ -271,6 +277,18 @@ CONTAINERS = (
         f"docker.configuration(plain('{LIVE[:-1]}, \"debug\": false}}'))",
         ("update /etc/docker/daemon.json", "reload docker.service"),
         see="docker info --format '{{.Debug}}'", says="false\n"),
+    Row("docker.configuration", "create", f"{DOCKER}; rm -f /etc/docker/daemon.json; restart docker", "",
+        (*(f"create {path}" for path in GUARD_FILES),
+         *(text for path in GUARD_UNITS for text in (f"create {path}", "reload systemd")), f"start {GUARD}",
+         "create /etc/docker/daemon.json", "restart docker.service"),
+        also=("/etc/systemd/system/*", "standfast-docker-guard.service", "/usr/local/lib/standfast/"),
+        see=PRUNED, says="1\n", subject="docker", host=GUARDED),
+    Row("docker.configuration", "remove", "true", "",
+        ("update /etc/docker/daemon.json", "reload docker.service", f"update {GUARD}", f"stop {GUARD}",
+         *(text for path in reversed(GUARD_UNITS) for text in (f"remove {path}", "reload systemd")),
+         *(f"remove {path}" for path in reversed(GUARD_FILES))),
+        also=("/etc/systemd/system/*.wants/*", "standfast-docker-guard.service"),
+        see=PRUNED, says="0\n", subject="docker", host={"docker": {}}, applied=GUARDED),
     Row("docker.volume", "create", f"{DOCKER}; docker volume rm -f trial",
         'docker.volume("trial", labels={"team": "it\'s $us"})', ("create volume trial",),
         see="docker volume inspect -f '{{.Labels.team}}' trial 2> /dev/null", says="it's $us\n"),
