@@ -51,20 +51,34 @@ def schema(
 
     \b
     Examples:
+      standfast schema production
       standfast schema --local DATABASE_URL --migrations prisma/migrations
       standfast schema --local DATABASE_URL --migrations . --adopt board/migrations/0007_adopt.py
 
     \b
     Exit codes: 0 they agree; 2 there are differences; 1 the database does not answer, a migration failed;
-    3 the command line is wrong.
+    3 the inventory or the command line is wrong; 6 no database declares `schema`.
     """
-    from standfast.cli import schema_local, schema_presentation
+    from standfast.cli import schema_presentation
     from standfast.errors import UsageError
 
-    if local is None:
-        raise UsageError("schema: expected --local VARIABLE and --migrations DIR.")
+    if (local is None) == (environment is None):
+        raise UsageError("schema: expected ENV, or --local VARIABLE with --migrations DIR.")
+    if environment is not None:
+        from standfast.cli import schema_servers
+
+        if migrations or name or role or extension or ignore or image or python:
+            raise UsageError(
+                "schema ENV: the inventory says what it is held against (`databases.NAME.schema`)."
+            )
+        code = schema_servers.compared(
+            environment, limit, database, adopt, dump=not without_dump, as_json=as_json
+        )
+        raise click.exceptions.Exit(code)
+    from standfast.cli import schema_local
+
     given = schema_local.Given(
-        local, migrations, name, role, extension, ignore, image, python, not without_dump
+        local or "", migrations, name, role, extension, ignore, image, python, not without_dump
     )
     answer, file = schema_local.compared(given, adopt, quiet=as_json)
     schema_presentation.show([answer], {}, as_json=as_json)

@@ -240,6 +240,11 @@ def _tried(
     return (*(f"{each.object}: {each.what}" for each in found.side.differences), *found.side.unexplained)
 
 
+def on_image(wish: Wish, image: str) -> Wish:
+    """The same wish, with a throwaway server of this image."""
+    return replace(wish, image=image)
+
+
 def wish_from(data: Mapping[str, Any]) -> Wish:
     """A wish from JSON, as the controller sends it."""
     projects = tuple(

@@ -11,10 +11,12 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from standfast.host.backup import programs
+from standfast.host.backup import containers, programs
 from standfast.host.backup.faults import Fault, WrongConfiguration
+from standfast.host.schema import keeper
 from standfast.host.schema.migrations import Project, Report
 from standfast.host.schema.throwaway import Throwaway
 
@@ -27,6 +29,35 @@ PYTHONS = (
     "../.venv/bin/python",
     "../venv/bin/python",
 )
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of an application: what its migrations run in."""
+
+    image: str
+    """Id of the image that is in service."""
+    environment: Mapping[str, str] = field(repr=False)
+    user: str = ""
+    folder: str = ""
+
+
+def service(app: str, name: str) -> Service:
+    """
+    What a running service was started with.
+
+    Raises:
+        Fault: it does not run.
+    """
+    container = containers.service(app, name)
+    done = programs.run(["docker", "inspect", "--type", "container", container.id])
+    if done.code != 0:
+        raise Fault(f"{app}/{name}: {done.reason}")
+    config = json.loads(done.output)[0]["Config"]
+    environment = dict(each.partition("=")[::2] for each in config.get("Env") or ())
+    for own in ("PATH", "HOME", "LC_ALL"):
+        environment.pop(own, None)  # the image's own are right
+    return Service(container.image_id, environment, config.get("User") or "", config.get("WorkingDir") or "")
 
 
 def apply(project: Project, made: Throwaway, role: str, report: Report, python: str | None = None) -> None:
@@ -46,24 +77,27 @@ def apply(project: Project, made: Throwaway, role: str, report: Report, python: 
     report(f"migrations of {project.words} built by Django")
 
 
-def apply_in_image(
-    project: Project, made: Throwaway, role: str, report: Report, image: str, environment: Mapping[str, str]
-) -> None:
+def apply_in_image(project: Project, made: Throwaway, role: str, report: Report, service: Service) -> None:
     """
     Run ``migrate`` of an application's image, in the throwaway server's own network, which leads nowhere.
 
-    + environment: of the application's service; it holds its secrets
+    + service: the application's, as it runs now
 
     Raises:
         Fault: as `apply`.
     """
-    variables = {**environment, VARIABLE: _connection(project, made, role)}
+    variables = {**service.environment, VARIABLE: _connection(project, made, role)}
     arguments = [
         *("docker", "run", "--rm", "--interactive", "--network", f"container:{made.container}"),
+        *("--label", f"{keeper.LABEL}={made.label}", "--pull", "never"),
+        *(("--user", service.user) if service.user else ()),
+        *(("--workdir", service.folder) if service.folder else ()),
         *(part for name in variables for part in ("--env", name)),
-        *("--label", "standfast.schema", "--entrypoint", "python3", image, "-"),
+        *("--entrypoint", "python3", service.image, "-"),
     ]
-    _judge(_run(arguments, {**programs.surroundings(), **variables}, "/"), project)
+    # The docker client itself must not be led elsewhere by variables of the application.
+    environment = {**variables, **programs.surroundings()}
+    _judge(_run(arguments, environment, "/"), project)
     report(f"migrations of {project.words} built by Django")
 
 

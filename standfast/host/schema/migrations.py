@@ -43,6 +43,8 @@ class Project:
     """In order; none for Django, whose migrations are programs."""
     folder: str = ""
     """Of Django's ``manage.py``."""
+    service: str = ""
+    """Of the application whose image has Django's migrations, on a server."""
     schema: str | None = None
     """Schema that names without one belong to, when it is not ``public``."""
 

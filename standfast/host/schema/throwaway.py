@@ -26,8 +26,6 @@ from standfast.host.schema.address import quoted_name
 from standfast.host.schema.catalogue import Catalogue, Server
 from standfast.host.schema.reach import Reach
 
-LABEL = "standfast.schema"
-"""On every container that a comparison makes."""
 PATIENCE = 90
 PAUSE = 0.1
 SETTINGS = {
@@ -61,6 +59,8 @@ class Throwaway:
     password: str = field(default="", repr=False)
     """Of the superuser, where the server asks for one."""
     database: str = "postgres"
+    label: str = ""
+    """Value of `keeper.LABEL` on its containers."""
 
     def as_role(self, role: str, schema: str | None = None) -> Reach:
         """The way to the database as another role, with a schema in which names are looked up first."""
@@ -238,15 +238,17 @@ def _account() -> pwd.struct_passwd | None:
 
 @contextmanager
 def _container(server: Server, image: str, words: str) -> Iterator[Throwaway]:
+    keeper.remove_forgotten()
+    label = keeper.new_name()
     name = f"standfast-schema-{os.getpid()}-{time.monotonic_ns()}"
     arguments = [
-        *("docker", "run", "--detach", "--rm", "--name", name, "--label", f"{LABEL}={os.getpid()}"),
+        *("docker", "run", "--detach", "--rm", "--name", name, "--label", f"{keeper.LABEL}={label}"),
         *("--network", "none", "--tmpfs", "/standfast:mode=1777", "--env", "PGDATA=/standfast/data"),
         *("--env", f"POSTGRES_USER={server.superuser}", "--env", "POSTGRES_DB=postgres"),
         *("--env", "POSTGRES_PASSWORD", "--env", "POSTGRES_INITDB_ARGS=--no-sync"),
         *(image, "postgres", *(f"--{key}={value}" for key, value in SETTINGS.items())),
     ]
-    with keeper.watching(keeper.CONTAINER, name):
+    with keeper.watching(keeper.CONTAINERS, label):
         password = secrets.token_urlsafe(24)
         done = programs.run(arguments, environment={"POSTGRES_PASSWORD": password})
         if done.code != 0:
@@ -257,7 +259,7 @@ def _container(server: Server, image: str, words: str) -> Iterator[Throwaway]:
         _wait(lambda: programs.run(ready).code == 0, lambda: not _runs(name), lambda: _log(name))
         options = ("--username", server.superuser)
         made = Reach(words, "postgres", prefix=prefix, options=options, writes=True)
-        yield Throwaway(made, server.superuser, "127.0.0.1", name, password)
+        yield Throwaway(made, server.superuser, "127.0.0.1", name, password, label=label)
 
 
 def _wait(ready: Callable[[], bool], ended: Callable[[], bool], log: Callable[[], str]) -> None:
