@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drill": ("standfast.cli.drill", "Bring the newest backups back into throwaway containers."),
     "restore": ("standfast.cli.restore", "Bring databases and volumes back from their backups."),
     "snapshot": ("standfast.cli.snapshot", "Volumes of a moment: take, list, bring back."),
+    "schema": ("standfast.cli.schema", "Hold a live database against what its migrations build."),
     "audit": ("standfast.cli.audit", "Who did what to which server; prove that the log is whole."),
     "unlock": ("standfast.cli.unlock", "End a run that holds servers and does not end by itself."),
     "firewall": (

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "restore": ("standfast.host.restore.command", "bring databases and volumes back from a backup"),
     "snapshots": ("standfast.host.snapshots.command", "volumes of a moment, on the server's own disk"),
+    "schema": ("standfast.host.schema.command", "hold databases against what their migrations build"),
     "firewall": ("standfast.host.firewall.command", "changes on trial, the confirmed rules, the watchdog"),
     "guard": ("standfast.host.guard.server_command", "let through what the guards refuse, for some minutes"),
     "docker-guard": ("standfast.host.guard.docker_plugin", "what Docker asks before every call; for systemd"),
