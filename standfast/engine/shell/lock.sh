@@ -9,7 +9,7 @@ export LC_ALL=C
 trap '' HUP PIPE
 client=$1 record=$2 owner=$3 silence=$4 patience=$5
 shift 5
-began=
+began= half=
 
 say() { echo "$*"; }
 blob() { printf '%s' "$1" | base64 -w 0; }
@@ -35,12 +35,15 @@ leave() {
 }
 
 # One line of standard input, or leave when nobody is there any more.
+# What has come of a line when the time is over is kept: the rest of it comes next.
 listen() {
   local status
   IFS= read -r -t "$1" line
   status=$?
+  line=$half$line half=
   if [ $status -eq 0 ]; then return 0; fi
   if [ $status -le 128 ]; then leave closed; fi
+  half=$line
   # A server that stood still for a while must not take that for silence.
   if read -t 0; then return 1; fi
   idle=$((idle + $1))
