@@ -4,6 +4,7 @@ from pyinfra import host
 from pyinfra.api.deploy import deploy as subject
 
 from standfast.declaration import declared, template
+from standfast.inventory.public_keys import key_lines
 from standfast.operations import accounts, apt, files, host_program, system, systemd
 
 PACKAGES = ("ca-certificates", "cron", "curl", "python3", "sudo", "tzdata", "unattended-upgrades")
@@ -25,7 +26,7 @@ def deploy() -> None:
 
     for name, user in host.loop(wanted.users.items()):
         accounts.account(name, shell=user.shell, groups=user.groups)
-        accounts.authorized_keys(name, accounts.key_lines(user.keys, declaration.root))
+        accounts.authorized_keys(name, key_lines(user.keys, declaration.root))
         accounts.sudo(name, allowed=user.sudo)
 
     for name in host.loop(("20auto-upgrades", "52standfast")):

@@ -1,10 +1,12 @@
-"""SSH public keys: whether a line is one."""
+"""SSH public keys: whether a line is one, and the lines that an inventory means."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 TYPES = (
     "ssh-ed25519",
@@ -26,6 +28,22 @@ def is_private(text: str) -> bool:
 def looks_like_key(text: str) -> bool:
     """Whether a text is meant as a public key, not as the path of a file."""
     return text.split(" ", 1)[0] in (*TYPES, "ssh-dss") or " ssh-" in text or text.startswith("AAAA")
+
+
+def key_lines(declared: Sequence[str], root: Path) -> list[str]:
+    """
+    The public keys that an inventory names, each once; a path stands for the keys in its file.
+
+    + root: folder of the user's repository
+    """
+    lines: list[str] = []
+    for entry in declared:
+        if looks_like_key(entry):
+            lines.append(entry.strip())
+        else:
+            found = (root / Path(entry).expanduser()).read_text(encoding="utf-8").splitlines()
+            lines += [line.strip() for line in found if line.strip() and not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(lines))
 
 
 def problem(line: str) -> str | None:

@@ -6,7 +6,6 @@ import shlex
 from base64 import b64decode, b64encode
 from collections.abc import Generator, Sequence
 from hashlib import sha256
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import StringCommand
@@ -15,7 +14,6 @@ from standfast.errors import Refused
 from standfast.facts.accounts import Account, AuthorizedKeys, Groups, KeysFile, Person
 from standfast.facts.files import File
 from standfast.facts.ssh import CurrentSession, Session
-from standfast.inventory.public_keys import looks_like_key
 from standfast.operations import files
 from standfast.operations.change import Change, Step
 from standfast.operations.diff import unified
@@ -101,22 +99,6 @@ def sudo(user: str, *, allowed: bool) -> Generator[StringCommand, None, None]:
             "become root. Nothing was changed."
         )
     yield from files.absent._inner(path)
-
-
-def key_lines(declared: Sequence[str], root: Path) -> list[str]:
-    """
-    The public keys that an inventory names, each once; a path stands for the keys in its file.
-
-    + root: folder of the user's repository
-    """
-    lines: list[str] = []
-    for entry in declared:
-        if looks_like_key(entry):
-            lines.append(entry.strip())
-        else:
-            found = (root / Path(entry).expanduser()).read_text(encoding="utf-8").splitlines()
-            lines += [line.strip() for line in found if line.strip() and not line.lstrip().startswith("#")]
-    return list(dict.fromkeys(lines))
 
 
 def _account_changes(present: Person | None, user: str, shell: str, lacking: Sequence[str]) -> list[Change]:

@@ -1,15 +1,17 @@
 """
 A pytest plugin: fixtures for each declared server, one test for each declared thing, a JSON report.
 
-A test asks for `host` (testinfra) and `declared` (the inventory's part), and for at most one of the
-names in `THINGS`; it then runs once for each such thing of each server.
+A test asks for `host` (testinfra) or `seen` (what the server has said already), for `declared` (the
+inventory's part), and for names in `THINGS`; it then runs once for each such thing of each server.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,29 @@ from testinfra.host import Host as LiveHost
 
 from standfast.inventory.loader import Loaded, load
 from standfast.inventory.schema import Host
-from standfast.verification.ssh import live_host
+from standfast.verification import expected
+from standfast.verification.outside import Outside
+from standfast.verification.seen import Seen
+from standfast.verification.ssh import connected
 
-THINGS: dict[str, Callable[[Host], list[str]]] = {
-    "package": lambda host: list(host.packages),
-    "user": lambda host: list(host.users),
-    "volume": lambda host: list(host.docker.volumes) if host.docker else [],
-    "app": lambda host: list(host.apps),
-    "site": lambda host: list(host.caddy.sites) if host.caddy else [],
+THINGS: dict[str, Callable[[Host, Loaded], Sequence[str]]] = {
+    "package": lambda host, _: expected.packages(host),
+    "user": lambda host, _: list(host.users),
+    "unit": lambda host, _: expected.units(host),
+    "private_file": lambda host, _: expected.private_files(host),
+    "root_only_file": lambda host, _: expected.root_only_files(host),
+    "volume": lambda host, _: list(host.docker.volumes) if host.docker else [],
+    "app": lambda host, _: list(host.apps),
+    "service": expected.services,
+    "site": lambda host, _: list(host.caddy.sites) if host.caddy else [],
+    "opening": lambda host, _: expected.openings(host),
+    "guarded_port": lambda host, _: [str(port) for port in expected.guarded(host)],
+    "family": lambda *_: ["ipv4", "ipv6"],
 }
+PARALLEL = 20
 
 loaded_key = pytest.StashKey[Loaded]()
-names_key = pytest.StashKey[list[str]]()
+names_key = pytest.StashKey[Sequence[str]]()
 results_key = pytest.StashKey[list[dict[str, str]]]()
 
 
@@ -51,39 +64,65 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Once for each server, or once for each thing of each server."""
-    if not {"host", "declared", "server"} & set(metafunc.fixturenames):
+    if not {"host", "seen", "declared", "server"} & set(metafunc.fixturenames):
         return
-    hosts = metafunc.config.stash[loaded_key].inventory.hosts
+    loaded = metafunc.config.stash[loaded_key]
     names = metafunc.config.stash[names_key]
     asked = [thing for thing in THINGS if thing in metafunc.fixturenames]
     if not asked:
         metafunc.parametrize("server", names, scope="session")
         return
-    pairs = [(name, thing) for name in names for thing in THINGS[asked[0]](hosts[name])]
-    metafunc.parametrize(("server", asked[0]), pairs, ids=[f"{name}-{thing}" for name, thing in pairs])
+    rows = [
+        (name, *combination)
+        for name in names
+        for combination in product(*(THINGS[thing](loaded.inventory.hosts[name], loaded) for thing in asked))
+    ]
+    metafunc.parametrize(("server", *asked), rows, ids=["-".join(row) for row in rows])
 
 
 class Connections:
-    """SSH connections, opened when a test first needs them."""
+    """All servers of the run, connected and looked at side by side; each once."""
 
-    def __init__(self, loaded: Loaded, stack: ExitStack) -> None:
-        self._loaded, self._stack = loaded, stack
-        self._open: dict[str, LiveHost] = {}
+    def __init__(self, loaded: Loaded, names: Sequence[str], stack: ExitStack) -> None:
+        self._loaded = loaded
+        self._open = {
+            name: stack.enter_context(connected(declared.address, declared.ssh, loaded.root))
+            for name in names
+            for declared in [loaded.inventory.hosts[name]]
+        }
+        self._pool = stack.enter_context(ThreadPoolExecutor(PARALLEL))
+        self._outside: dict[str, Future[Outside]] = {}
+        self._seen = {name: self._pool.submit(self._see, name) for name in names}
+
+    def _see(self, name: str) -> Seen:
+        declared = self._loaded.inventory.hosts[name]
+
+        def connected(connection: Sequence[str]) -> None:
+            self._outside[name] = self._pool.submit(self._open[name].outside, declared, connection)
+
+        return self._open[name].see(name, declared, connected)
+
+    def seen(self, name: str) -> Seen:
+        """What a server said when it was looked at."""
+        return self._seen[name].result()
+
+    def outside(self, name: str) -> Outside:
+        """What a server lets in from here; silence takes its time, so it is asked for last."""
+        self.seen(name)
+        return self._outside[name].result()
 
     def host(self, name: str) -> LiveHost:
-        """The live server of this name."""
-        if name not in self._open:
-            declared = self._loaded.inventory.hosts[name]
-            connection = live_host(declared.address, declared.ssh, self._loaded.root)
-            self._open[name] = self._stack.enter_context(connection)
-        return self._open[name]
+        """The live server of this name, once its connection is there."""
+        self.seen(name)
+        return self._open[name].host
 
 
 @pytest.fixture(scope="session")
 def connections(request: pytest.FixtureRequest) -> Iterator[Connections]:
     """All connections of the run; closed at its end."""
+    stash = request.config.stash
     with ExitStack() as stack:
-        yield Connections(request.config.stash[loaded_key], stack)
+        yield Connections(stash[loaded_key], stash[names_key], stack)
 
 
 @pytest.fixture
@@ -93,9 +132,35 @@ def host(server: str, connections: Connections) -> LiveHost:
 
 
 @pytest.fixture
+def seen(server: str, connections: Connections) -> Seen:
+    """What the server said to the questions of our own assertions."""
+    return connections.seen(server)
+
+
+@pytest.fixture
+def outside(server: str, connections: Connections) -> Outside:
+    """What the server lets in from here."""
+    tried = connections.outside(server)
+    if tried.cannot:
+        pytest.skip(f"cannot be tried from here: {tried.cannot}")
+    return tried
+
+
+@pytest.fixture
 def declared(server: str, request: pytest.FixtureRequest) -> Host:
     """The server's part of the inventory."""
     return request.config.stash[loaded_key].inventory.hosts[server]
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest) -> Path:
+    """The team's repository."""
+    return request.config.stash[loaded_key].root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever waits for ports that stay silent comes last."""
+    items.sort(key=lambda item: "outside" in getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
+from tests.server.backed_up import declare_backups
+from tests.server.broken import BY_HAND, DECLARED, NOT_THERE, NOT_TRIED, OUTAGE, Broken
 from tests.server.conftest import STANDFAST, Repository
 from tests.server.toybox import ask, build_images, counts, full_toybox, manage
 
@@ -120,7 +122,7 @@ def test_verify_finds_what_does_not_hold(infra: Repository, toybox: Server, appl
     infra.standfast("verify", "lab", expect=0)
     toybox.run("sudo systemctl stop caddy")
     failed = infra.standfast("verify", "lab", expect=1)
-    assert "test_caddy_runs_and_starts_at_boot" in failed.stdout
+    assert "test_unit_is_at_work" in failed.stdout
     infra.standfast("apply", "lab", "--yes", expect=0)
     infra.standfast("verify", "lab", expect=0)
 
@@ -151,3 +153,53 @@ def test_stock_pyinfra_finds_nothing_to_do(
     grand_total = next(line for line in done.stderr.splitlines() if "Grand total" in line)
     assert grand_total.split()[3:5] == ["-", "-"], done.stderr
     assert "s3cr3t-" not in done.stdout + done.stderr
+
+
+def test_every_assertion_falls_by_what_breaks_it_and_by_nothing_else(
+    infra: Repository, toybox: Server, applied: dict[str, Any]
+) -> None:
+    declare_backups(infra, "/srv/backups")
+    inventory = infra.root / "inventories/lab.yml"
+    key = (toybox.ssh_config.parent / "id_ed25519.pub").read_text().strip().rpartition(" ")[0]
+    inventory.write_text(inventory.read_text() + DECLARED.format(key=key))
+    infra.standfast("apply", "lab", "--yes", expect=0)
+    made = outcomes(infra, toybox)
+    assert len(made) > 60
+    assert set(made.values()) == {"passed"}
+
+    by_hand = fallen(infra, toybox, BY_HAND)
+    for each in reversed(BY_HAND):
+        toybox.run("sudo bash -e", input=each.undo.format(server=toybox.name))
+    infra.standfast("apply", "lab", "--yes", expect=0)
+
+    volumes = "      volumes:\n"
+    inventory.write_text(
+        inventory.read_text().replace(volumes, f"{volumes}        not_there: {{backup: daily}}\n")
+    )
+    outage = fallen(infra, toybox, OUTAGE, NOT_THERE)
+    assert kinds(made) - kinds(by_hand | outage) == set(NOT_TRIED)
+
+
+def fallen(
+    infra: Repository, toybox: Server, broken: Iterable[Broken], further: Iterable[str] = ()
+) -> set[str]:
+    """Break things; the assertions that fall must be those, all of them and no other."""
+    for each in broken:
+        toybox.run("sudo bash -e", input=each.by.format(server=toybox.name), timeout=120)
+    found = {name for name, outcome in outcomes(infra, toybox).items() if outcome == "failed"}
+    assert found == {*further, *(name for each in broken for name in each.fails)}
+    return found
+
+
+def kinds(names: Iterable[str]) -> set[str]:
+    """Names of assertions, whatever they were made about."""
+    return {name.split(" ")[0] for name in names}
+
+
+def outcomes(infra: Repository, toybox: Server) -> dict[str, str]:
+    """Assertions without the server's name, and how they ended."""
+    said = json.loads(infra.standfast("verify", "lab", "--json").stdout)
+    names = [check["check"].replace(f"[{toybox.name}", "").rstrip("]") for check in said["checks"]]
+    return {
+        name.replace("-", " ", 1): check["outcome"] for name, check in zip(names, said["checks"], strict=True)
+    }
