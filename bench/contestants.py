@@ -21,7 +21,22 @@ from standfast.errors import StandfastError
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "build/bench/venv/bin"
 STANDFAST = "standfast"
+DRIFT = "standfast drift"
 PLAIN = "plain ssh"
+PYINFRA = "pyinfra"
+MITOGEN = "Ansible + mitogen"
+PIPELINING = "Ansible, pipelining"
+ANSIBLE = "Ansible"
+SHORT = {
+    "standfast": STANDFAST,
+    "drift": DRIFT,
+    "plain": PLAIN,
+    "pyinfra": PYINFRA,
+    "mitogen": MITOGEN,
+    "pipelining": PIPELINING,
+    "ansible": ANSIBLE,
+}
+"""The tools by their names on the command line."""
 FORKS = 20
 
 
@@ -91,9 +106,10 @@ class Contest:
         self.inventory = inventory
         others.playbook(items, folder)
         others.pyinfra_deploy(items, folder)
-        self._write_inventories()
+        self.write_inventories()
 
-    def _write_inventories(self) -> None:
+    def write_inventories(self) -> None:
+        """Where the other tools find the servers; contests in one folder take turns."""
         hosts = {
             each.name: {
                 "ansible_host": each.address,
@@ -130,12 +146,12 @@ class Contest:
         """Every tool on servers that are as declared."""
         return {
             STANDFAST: lambda: self._standfast("plan", self.inventory),
-            "standfast drift": lambda: self._standfast("drift", self.inventory, expect=(0, 2)),
+            DRIFT: lambda: self._standfast("drift", self.inventory, expect=(0, 2)),
             PLAIN: self._plain,
-            "pyinfra": lambda: self._pyinfra("--dry"),
-            "Ansible + mitogen": lambda: self._ansible(pipelining=True, mitogen=True),
-            "Ansible, pipelining": lambda: self._ansible(pipelining=True),
-            "Ansible": lambda: self._ansible(),
+            PYINFRA: lambda: self._pyinfra("--dry"),
+            MITOGEN: lambda: self._ansible(pipelining=True, mitogen=True),
+            PIPELINING: lambda: self._ansible(pipelining=True),
+            ANSIBLE: lambda: self._ansible(),
         }
 
     def provision(self) -> dict[str, Callable[[], Run]]:
@@ -143,15 +159,24 @@ class Contest:
         return {
             STANDFAST: lambda: self._standfast("apply", self.inventory, "--yes", "--no-verify"),
             PLAIN: self._plain_provisioning,
-            "pyinfra": lambda: self._pyinfra("-y"),
-            "Ansible + mitogen": lambda: self._ansible(pipelining=True, mitogen=True),
-            "Ansible, pipelining": lambda: self._ansible(pipelining=True),
-            "Ansible": lambda: self._ansible(),
+            PYINFRA: lambda: self._pyinfra("-y"),
+            MITOGEN: lambda: self._ansible(pipelining=True, mitogen=True),
+            PIPELINING: lambda: self._ansible(pipelining=True),
+            ANSIBLE: lambda: self._ansible(),
         }
 
     def verify(self) -> Run:
         """``standfast verify``."""
         return self._standfast("verify", self.inventory)
+
+    def turns(self) -> dict[str, int]:
+        """Round trips of plan and drift after the handshake, with one server."""
+        counted, file = {}, self.folder / "turns"
+        for tool, verb in ((STANDFAST, "plan"), (DRIFT, "drift")):
+            command = [sys.executable, "-m", "tests.server.turns", str(file), verb, self.inventory]
+            timed(command, self.folder, expect=(0, 2), variables={"PYTHONPATH": str(ROOT)})
+            (counted[tool],) = json.loads(file.read_text())
+        return counted
 
     def _standfast(self, *arguments: str, expect: tuple[int, ...] = (0,)) -> Run:
         return timed([sys.executable, "-m", "standfast.cli.main", *arguments], self.folder, expect=expect)
@@ -165,6 +190,7 @@ class Contest:
             "ANSIBLE_PIPELINING": str(pipelining),
             "ANSIBLE_FORKS": str(FORKS),
             "ANSIBLE_NOCOWS": "1",
+            "LC_ALL": "C.UTF-8",  # Ansible refuses any other encoding
         }
         if mitogen:
             plugins = next(

@@ -1,4 +1,4 @@
-"""The whole contest: servers, links, rounds, and a table at the end."""
+"""The whole contest, or parts of it: servers, links, rounds, and a table at the end."""
 
 from __future__ import annotations
 
@@ -9,33 +9,47 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import mkdtemp
 from typing import Any
 
 import yaml
 
-from bench.contestants import ROOT, STANDFAST, Contest, Run, Target, timed, versions
+from bench.contestants import DRIFT, ROOT, SHORT, STANDFAST, Contest, Run, Target, timed, versions
 from bench.items import Item, described, items
+from bench.results import CLICK, FAR, FLEET, HELP, LAN, NOTHING, PROVISION, TURNS, VERIFY, Measured, Results
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 
-DELAY = 0.05  # seconds in each direction: a round trip of 100 ms
-FLEET = {"timezone": "Asia/Tokyo", "packages": ["htop"], "firewall": {"allow": [{"port": 80}]}}
+KEPT = ROOT / "build/bench/results.jsonl"
+DELAYS = {LAN: 0.0, FAR: 0.05}
+"""Seconds in each direction."""
+LINKS = {"lan": LAN, "100ms": FAR}
+PARTS = {
+    "help": HELP,
+    "nothing-to-do": NOTHING,
+    "verify": VERIFY,
+    "provision": PROVISION,
+    "fleet": FLEET,
+}
+WITHOUT_DOCKER = {"timezone": "Asia/Tokyo", "packages": ["htop"], "firewall": {"allow": [{"port": 80}]}}
+APPLY = ("apply", "--yes", "--no-verify")
 
 
 class Bench:
-    """Servers of its own, and what was measured on them."""
+    """Servers of its own, and what is measured on them."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
-        self.folder, self.rounds = folder, rounds
+    def __init__(self, folder: Path, options: argparse.Namespace, results: Results) -> None:
+        """
+        + options: of the command line
+        """
+        self.folder, self.rounds, self.results = folder, options.rounds, results
+        self.links = [LINKS[each] for each in options.link]
+        self.tools = {SHORT[each] for each in options.tools}
         self.images = folder / "images"
-        self.rows: list[tuple[str, dict[str, list[Run]]]] = []
-        """Title, and the runs of each tool."""
         self.notes: list[str] = []
 
     def inventory(self, name: str, targets: Sequence[Target], declared: dict[str, Any]) -> None:
@@ -55,7 +69,8 @@ class Bench:
         }
         path = self.folder / "inventories" / f"{name}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump({"environment": "lab", "hosts": hosts}), encoding="utf-8")
+        document = {"environment": "lab", "tests": "examples/toybox/assertions", "hosts": hosts}
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def toybox(self) -> dict[str, Any]:
         """What the example declares for its server."""
@@ -81,9 +96,12 @@ class Bench:
 
     def measure(
         self,
-        title: str,
+        what: str,
+        hosts: int,
+        link: str,
         tools: Mapping[str, Callable[[], Run]],
-        rounds: int,
+        *,
+        rounds: int | None = None,
         before: Callable[[], object] = bool,
     ) -> None:
         """
@@ -91,84 +109,86 @@ class Bench:
 
         + before: called before each run, outside of its time
         """
-        runs: dict[str, list[Run]] = {tool: [] for tool in tools}
-        for number in range(rounds):
+        for number in range(self.rounds if rounds is None else rounds):
             for tool, run in tools.items():
                 before()
-                runs[tool].append(run())
-                self.say(f"{title}, round {number + 1}: {tool} {runs[tool][-1].seconds:.2f} s")
-        self.rows.append((title, runs))
+                done = run()
+                self.results.add(Measured(what, hosts, link, tool, done.seconds, done.megabytes))
+                self.say(f"{what}, {link}, round {number + 1}: {tool} {done.seconds:.2f} s")
 
-    def single(self, declared: dict[str, Any], *, provision: int, small: bool) -> None:
-        """One server: first provision, nothing to do, near and far."""
+    def chosen(self, tools: Mapping[str, Callable[[], Run]]) -> dict[str, Callable[[], Run]]:
+        """Those that were asked for."""
+        return {name: run for name, run in tools.items() if name in self.tools}
+
+    def single(self, declared: dict[str, Any], parts: Collection[str], provision: int) -> None:
+        """One server in its full state: nothing to do, verify; then new ones, first provision."""
         server = nspawn.up("bench-1")
         archives = declared.get("apps", {}).get("toybox", {}).get("images", {})
-        with reached([server], self.folder, 0) as near, reached([server], self.folder, DELAY) as far:
-            for name, targets in (("near", near), ("far", far)):
-                self.inventory(name, targets, declared)
-            plan = self.plan("near")
-            command = [sys.executable, "-m", "standfast.cli.main", "apply", "near", "--yes", "--no-verify"]
-            first = timed(command, self.folder)
+        with ExitStack() as stack:
+            targets = {
+                link: stack.enter_context(reached([server], self.folder, DELAYS[link]))
+                for link in dict.fromkeys([LAN, *self.links])
+            }
+            for link, each in targets.items():
+                self.inventory(_name(link), each, declared)
+            plan = self.plan(_name(LAN))
+            first = self.standfast(APPLY[0], _name(LAN), *APPLY[1:])
             self.say(f"the state is there, {first.seconds:.1f} s")
             found = items(plan, server, {name: str(self.folder / path) for name, path in archives.items()})
             self.notes.append(f"the server: {described(found)}")
-            contests = {
-                name: Contest(self.folder, found, targets, inventory)
-                for name, targets, inventory in (("LAN", near, "near"), ("100 ms", far, "far"))
-            }
-            for name, contest in contests.items():
-                contest._write_inventories()
-                self.measure(f"nothing to do, {name}", contest.nothing_to_do(), self.rounds)
-                if small:
-                    return
-                self.measure(f"verify, {name}", {STANDFAST: contest.verify}, self.rounds)
-        if provision:
+            for link in self.links:
+                contest = Contest(self.folder, found, targets[link], _name(link))
+                if NOTHING in parts:
+                    self.turns(contest, link)
+                    self.measure(NOTHING, 1, link, self.chosen(contest.nothing_to_do()))
+                if VERIFY in parts:
+                    self.measure(VERIFY, 1, link, {STANDFAST: contest.verify})
+        if PROVISION in parts:
             self.provision(declared, found, provision)
+
+    def turns(self, contest: Contest, link: str) -> None:
+        """Count round trips, once the first plan has left its questions on the server."""
+        if {STANDFAST, DRIFT} & self.tools:
+            for tool, count in contest.turns().items():
+                self.results.add(Measured(TURNS, 1, link, tool, count, 0))
+                self.say(f"{TURNS}, {link}: {tool} {count}")
 
     def provision(self, declared: dict[str, Any], found: Sequence[Item], rounds: int) -> None:
         """A new blank server for every run."""
-        for name, delay in (("LAN", 0.0), ("100 ms", DELAY)):
+        for link in self.links:
             with ExitStack() as stack:
                 current: list[Contest] = []
 
                 def blank(
-                    stack: ExitStack = stack, delay: float = delay, current: list[Contest] = current
+                    stack: ExitStack = stack, link: str = link, current: list[Contest] = current
                 ) -> None:
                     stack.close()
                     nspawn.destroy("bench-1")
                     server = nspawn.up("bench-1")
-                    targets = stack.enter_context(reached([server], self.folder, delay))
+                    targets = stack.enter_context(reached([server], self.folder, DELAYS[link]))
                     self.inventory("blank", targets, declared)
                     current[:] = [Contest(self.folder, found, targets, "blank")]
 
                 blank()
-                tools = {tool: partial(_provision, current, tool) for tool in current[0].provision()}
-                self.measure(f"first provision, {name}", tools, rounds, blank)
+                names = self.chosen(current[0].provision())
+                tools = {tool: partial(_provision, current, tool) for tool in names}
+                self.measure(PROVISION, 1, link, tools, rounds=rounds, before=blank)
 
     def fleet(self, count: int) -> None:
-        """Many servers without Docker, nothing to do."""
+        """Servers without Docker, nothing to do."""
         servers = [nspawn.up(f"bench-{number + 1}") for number in range(count)]
-        for name, delay in (("LAN", 0.0), ("100 ms", DELAY)):
-            with reached(servers, self.folder, delay) as targets:
-                self.inventory("fleet", targets, FLEET)
-                if not delay:
-                    plan = self.plan("fleet")
-                    timed(
-                        [
-                            sys.executable,
-                            "-m",
-                            "standfast.cli.main",
-                            "apply",
-                            "fleet",
-                            "--yes",
-                            "--no-verify",
-                        ],
-                        self.folder,
-                    )
-                    found = items(plan, servers[0], {})
-                    found = [each for each in found if each.kind != "hostname"]
-                tools = Contest(self.folder, found, targets, "fleet").nothing_to_do()
-                self.measure(f"{count} hosts, nothing to do, {name}", tools, self.rounds)
+        with reached(servers, self.folder, 0) as targets:
+            self.inventory("fleet", targets, WITHOUT_DOCKER)
+            plan = self.plan("fleet")
+            self.standfast(APPLY[0], "fleet", *APPLY[1:])
+            # Of a server that an earlier part has brought into the state, the plan is empty.
+            if plan["hosts"][0]["changes"]:
+                self.of_fleet = [each for each in items(plan, servers[0], {}) if each.kind != "hostname"]
+        for link in self.links:
+            with reached(servers, self.folder, DELAYS[link]) as targets:
+                self.inventory("fleet", targets, WITHOUT_DOCKER)
+                contest = Contest(self.folder, self.of_fleet, targets, "fleet")
+                self.measure(FLEET, count, link, self.chosen(contest.nothing_to_do()))
 
     def plan(self, inventory: str) -> dict[str, Any]:
         """standfast's plan as data."""
@@ -179,25 +199,18 @@ class Bench:
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
+    def standfast(self, *arguments: str) -> Run:
+        """One run of ours that is not measured."""
+        return timed([sys.executable, "-m", "standfast.cli.main", *arguments], self.folder)
+
     def start_up(self) -> None:
         """How long it takes until the help is there."""
         program = str(Path(sys.executable).parent / "standfast")
         tools = {
             STANDFAST: lambda: timed([program, "--help"], self.folder),
-            "python -c 'import click'": lambda: timed([sys.executable, "-c", "import click"], self.folder),
+            CLICK: lambda: timed([sys.executable, "-c", "import click"], self.folder),
         }
-        self.measure("standfast --help", tools, 5 * self.rounds)
-
-    def table(self) -> Iterator[str]:
-        """Medians, and how many times as long as standfast each tool took."""
-        yield "| what | tool | median | against standfast | memory |"
-        yield "|---|---|---|---|---|"
-        for title, runs in self.rows:
-            ours = median(run.seconds for run in runs[STANDFAST])
-            for tool, each in runs.items():
-                seconds = median(run.seconds for run in each)
-                memory = max(run.megabytes for run in each)
-                yield f"| {title} | {tool} | {seconds:.2f} s | {seconds / ours:.2f} × | {memory:.0f} MB |"
+        self.measure(HELP, 1, LAN, tools, rounds=5 * self.rounds)
 
 
 @contextmanager
@@ -228,34 +241,93 @@ def _provision(current: list[Contest], tool: str) -> Run:
     return current[0].provision()[tool]()
 
 
-def main() -> None:
-    """Measure, print the table, take everything away."""
-    parser = argparse.ArgumentParser(description="standfast beside other tools; prints a table of medians.")
-    parser.add_argument("--small", action="store_true", help="one small server, every tool once")
-    parser.add_argument("--rounds", type=int, default=5, help="of nothing to do")
-    parser.add_argument(
-        "--provision", type=int, default=1, help="rounds of the first provision; 0 leaves it out"
+def _name(link: str) -> str:
+    """Of the inventory that goes by a link."""
+    return "near" if link == LAN else "far"
+
+
+def arguments() -> argparse.Namespace:
+    """What shall be measured."""
+    parser = argparse.ArgumentParser(
+        "bench/run",
+        description="standfast beside other tools; prints a table of medians and ratios.",
+        epilog="What earlier runs measured with the same versions is in the table too, so that it can be "
+        f"measured in parts: {KEPT.relative_to(ROOT)} has every run.",
     )
-    parser.add_argument("--hosts", default="5,20", help="sizes of fleets; 0 leaves them out")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--small", action="store_true", help="one small server, LAN, every tool once; kept nowhere"
+    )
+    parser.add_argument("--only", type=_some(PARTS), default=list(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--link", type=_some(LINKS), default=list(LINKS), help=", ".join(LINKS))
+    parser.add_argument("--tools", type=_some(SHORT), default=list(SHORT), help=", ".join(SHORT))
+    parser.add_argument("--hosts", type=_sizes, default=[1, 5, 20], help="sizes of fleets; default: 1,5,20")
+    parser.add_argument("--rounds", type=int, default=3, help="of each part; default: 3")
+    parser.add_argument("--provision", type=int, default=1, help="rounds of the first provision; default: 1")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs measured")
+    parser.add_argument("--table", action="store_true", help="measure nothing; the table of earlier runs")
+    return parser.parse_args()
+
+
+def _some(known: Mapping[str, str]) -> Callable[[str], list[str]]:
+    def chosen(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, not {name!r}")
+        return names
+
+    return chosen
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return sorted(int(each) for each in text.split(",") if int(each))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 1,5,20, not {text!r}") from None
+
+
+def run(bench: Bench, options: argparse.Namespace) -> None:
+    """Measure what was asked for."""
+    parts = {PARTS[each] for each in options.only}
+    if HELP in parts:
+        bench.start_up()
+    if options.small:
+        bench.single(WITHOUT_DOCKER, {NOTHING}, 0)
+        return
+    if FLEET in parts:
+        for count in options.hosts:
+            bench.fleet(count)
+        for name in nspawn.names():
+            nspawn.destroy(name)
+    if parts & {NOTHING, VERIFY, PROVISION}:
+        bench.single(bench.toybox(), parts, options.provision)
+
+
+def main() -> None:
+    """Measure, print the tables, take everything away."""
+    options = arguments()
+    if options.small:
+        options.rounds, options.link = 1, ["lan"]
+    results = Results(None if options.small else KEPT)
+    results.versions = ", ".join(versions())
+    if options.fresh:
+        KEPT.unlink(missing_ok=True)
+        results.all.clear()
     for number in (signal.SIGINT, signal.SIGTERM):  # servers and files are taken away in any case
         signal.signal(number, lambda *_: sys.exit(130))
     folder = Path(mkdtemp(prefix="standfast-bench-"))
     os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
-    bench = Bench(folder, 1 if options.small else options.rounds)
+    bench = Bench(folder, options, results)
     load = os.getloadavg()
     try:
-        bench.start_up()
-        declared = FLEET if options.small else bench.toybox()
-        bench.single(declared, provision=0 if options.small else options.provision, small=options.small)
-        for count in () if options.small else [int(each) for each in options.hosts.split(",") if int(each)]:
-            bench.fleet(count)
+        if not options.table:
+            run(bench, options)
     finally:
         for name in nspawn.names():
             nspawn.destroy(name)
         shutil.rmtree(os.environ["STANDFAST_LAB_DIR"], ignore_errors=True)
-        if bench.rows:
-            print("\n".join([*bench.table(), "", *bench.notes, ", ".join(versions())]))
+        if results.all:
+            print("\n".join([*results.table(), "", *results.goals(), "", *bench.notes, results.versions]))
             print(f"{os.cpu_count()} cores; load {load[0]:.1f} at first, {os.getloadavg()[0]:.1f} at last")
         shutil.rmtree(folder, ignore_errors=True)
 
