@@ -160,8 +160,8 @@ def _finish(outcome: Outcome, verification: Verification | None, *, as_json: boo
         print_json,
         print_outcome,
         print_totals,
-        print_verification,
     )
+    from standfast.cli.verification_presentation import print_verification
 
     if as_json:
         print_json(outcome.as_json(verification.as_json() if verification else None))

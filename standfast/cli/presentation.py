@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +10,12 @@ from itertools import groupby
 import click
 
 from standfast.cli.alike import grouped, said, together
+from standfast.cli.machine import print_json as print_json
 from standfast.engine.drift import HostDrift
 from standfast.engine.outcome import HostResult, Outcome
 from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import StandfastError
 from standfast.operations.change import Change
-from standfast.verification.run import Check, Verification
 
 SIGNS = {
     "create": ("+", "green"),
@@ -30,12 +29,6 @@ SIGNS = {
     "run": ("$", "yellow"),
 }
 TARGET_WIDTH = 36
-LISTED = 5  # servers in one line; more are counted
-
-
-def print_json(document: Mapping[str, object]) -> None:
-    """Print a document for machines."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def print_plan(plan: Plan) -> None:
@@ -85,32 +78,6 @@ def print_totals(outcome: Outcome) -> None:
     calm = [word for word in ("done", "no changes") if word in counts]
     words = [*calm, *sorted(word for word in counts if word not in calm)]
     click.echo(f"{len(outcome.hosts)} servers: {', '.join(f'{counts[word]} {word}' for word in words)}")
-
-
-def print_verification(verification: Verification) -> None:
-    """Print what the assertions found: servers where all hold, then each one that does not."""
-    checks = sorted(verification.checks, key=lambda check: check.server)
-    servers = {name: list(group) for name, group in groupby(checks, key=lambda check: check.server)}
-    failing = [name for name, found in servers.items() if any(check.outcome == "failed" for check in found)]
-    holding = [name for name in servers if name not in failing]
-    for names in grouped(holding, lambda name: _holding(servers[name])):
-        shown = names if len(names) <= LISTED else [*names[:LISTED], f"… ({len(names)} servers)"]
-        names_text = ", ".join(name or "all" for name in shown)
-        click.echo(f"{click.style('✓', fg='green')} {names_text}  {_holding(servers[names[0]])}")
-    for name in failing:
-        click.echo(f"{click.style('✗', fg='red')} {name or 'all'}  {_holding(servers[name])}")
-        for check in servers[name]:
-            if check.outcome == "failed":
-                reason = check.message.strip().splitlines()[0] if check.message.strip() else "no reason given"
-                click.echo(f"    {click.style('✗', fg='red')} {check.check}: {reason}")
-    click.echo(click.style(f"{verification.seconds:.1f} s", dim=True), err=True)
-
-
-def _holding(checks: Sequence[Check]) -> str:
-    """How many of a server's assertions hold."""
-    skipped = sum(check.outcome == "skipped" for check in checks)
-    held = sum(check.outcome == "passed" for check in checks)
-    return f"{held} checks hold" + (f", {skipped} do not apply" if skipped else "")
 
 
 def progress_line(host: str, subject: str, change: Change) -> str:

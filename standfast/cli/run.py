@@ -17,11 +17,12 @@ import deploys
 from standfast.cli.waiting import Waiting, ticking
 from standfast.engine.audit import remember_refusal
 from standfast.engine.caller import caller
-from standfast.engine.declarations import chosen_hosts, declarations
+from standfast.engine.declarations import declarations
 from standfast.engine.rollout import Rollout
 from standfast.engine.saved_plan import SavedPlan, check_sources
 from standfast.engine.servers import Servers, connected, exit_code
 from standfast.errors import Refused, UsageError
+from standfast.inventory.choice import chosen_hosts
 from standfast.inventory.loader import Loaded, find, load
 
 NAMED = 5  # servers in a progress line; more are counted

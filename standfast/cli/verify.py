@@ -28,10 +28,11 @@ def verify(environment: str, limit: tuple[str, ...], as_json: bool) -> None:
     Exit codes: 0 every assertion holds; 1 one does not, or could not be made;
     3 the inventory or the command line is wrong.
     """
-    from standfast.cli.presentation import print_json, print_verification
+    from standfast.cli.machine import print_json
+    from standfast.cli.verification_presentation import print_verification
     from standfast.cli.waiting import Waiting
     from standfast.documents import FORMAT, VerifyDocument
-    from standfast.engine.declarations import chosen_hosts
+    from standfast.inventory.choice import chosen_hosts
     from standfast.inventory.loader import find, load
     from standfast.verification.run import verify as make_assertions
 

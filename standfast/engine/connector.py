@@ -23,17 +23,18 @@ from typing import Any
 from paramiko import (
     AuthenticationException,
     BadHostKeyException,
+    Channel,
     ChannelException,
     SSHException,
     Transport,
 )
 from pyinfra.api import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
-from pyinfra.connectors.sshuserclient import SSHClient
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 from typing_extensions import override
 
 from standfast.engine import fact_trace
+from standfast.engine.session import ReadyClient
 from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS
 
@@ -94,9 +95,9 @@ class StandfastConnector(SSHConnector):
     def connect(self) -> None:
         arguments = self.make_paramiko_kwargs()
         hostname = arguments.pop("hostname")
-        self.client = SSHClient()
+        self.client = ReadyClient()
         try:
-            self.client.connect(hostname, **arguments)
+            self.client.connect(hostname, **arguments)  # type: ignore[no-untyped-call] # so it is in pyinfra
         except (SSHException, OSError, EOFError) as error:
             raise Unreachable(f"{self.place}: {_reason(error)} Nothing was changed there.") from error
         self._tune()
@@ -120,6 +121,17 @@ class StandfastConnector(SSHConnector):
         if transport is None:
             raise ConnectionLost(f"{self.place}: there is no connection.")
         return transport
+
+    @property
+    def ready_client(self) -> ReadyClient:
+        """The client of this connection; only after `connect`."""
+        if not isinstance(self.client, ReadyClient):
+            raise ConnectionLost(f"{self.place}: there is no connection.")
+        return self.client
+
+    def session(self) -> Channel:
+        """A session for one command, as `ReadyClient.session`."""
+        return self.ready_client.session()
 
     def _tune(self) -> None:
         transport = self.transport
@@ -240,7 +252,7 @@ class StandfastConnector(SSHConnector):
             ConnectionLost: the connection broke.
         """
         try:
-            with self.transport.open_session() as channel:
+            with self.session() as channel:
                 channel.exec_command(command)
                 channel.sendall(stdin)
                 channel.shutdown_write()
@@ -271,6 +283,7 @@ class StandfastConnector(SSHConnector):
         exactly = f"{question}\0{sorted(arguments.items())}"
         if self.missing is not None and exactly in self.heard:
             return True, self.heard[exactly]
+        self.ready_client.ahead = self.around is not None
         if self.around is not None:
             command, arguments = self._journaled(self.around, command, arguments)
         try:

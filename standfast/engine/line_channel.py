@@ -31,7 +31,7 @@ class LineChannel:
 
     def __init__(self, ssh: StandfastConnector, command: str) -> None:
         self.ssh = ssh
-        self.channel = ssh.transport.open_session()
+        self.channel = ssh.session()
         self.channel.exec_command(command)
         self.heard = time.monotonic()
         self.lines: Queue[str | None] = Queue()

@@ -79,6 +79,7 @@ def prepared() -> None:
 def start_again(host: Host) -> None:
     """The server's deploys are going to be evaluated anew: what was declared does not count."""
     _prepared.discard(host)
+    host_program.start_again(host)
 
 
 class ConfirmedStep(Step):

@@ -7,6 +7,10 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from weakref import WeakSet
+
+from pyinfra.api import Host
+from pyinfra.context import ctx_host
 
 import standfast
 from standfast.operations import files
@@ -18,9 +22,24 @@ _START = "import sys\nfrom standfast.host.__main__ import main\nsys.exit(main(sy
 _SHEBANG = b"#!/usr/bin/python3 -I\n"
 
 
+_installed: WeakSet[Host] = WeakSet()
+
+
 def installed() -> None:
-    """Make sure that the server has the host program of this version of standfast."""
-    files.file(PATH, archive(), mode="755")
+    """
+    Make sure that the server has the host program of this version of standfast.
+
+    Several subjects need it, and each may be applied alone; a plan has it, and sends it, once.
+    """
+    host = ctx_host.get()
+    if host not in _installed:
+        _installed.add(host)
+        files.file(PATH, archive(), mode="755")
+
+
+def start_again(host: Host) -> None:
+    """The server's deploys are going to be evaluated anew: what was declared does not count."""
+    _installed.discard(host)
 
 
 @cache

@@ -69,7 +69,7 @@ def follow(
     line = around(command) if around else command
     sudo = "" if ssh.user == "root" else "sudo -H -n "
     try:
-        channel = ssh.transport.open_session()
+        channel = ssh.session()
         channel.exec_command(sudo + line)
         reader = gevent.spawn(channel.makefile("rb").read)
         channel.sendall(stdin)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host as LiveHost
 
+from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded, load
 from standfast.inventory.schema import Host
 from standfast.verification import expected
@@ -104,7 +105,10 @@ class Connections:
 
     def seen(self, name: str) -> Seen:
         """What a server said when it was looked at."""
-        return self._seen[name].result()
+        try:
+            return self._seen[name].result()
+        except StandfastError as error:  # the same one for every assertion, and no fault of theirs
+            pytest.fail(str(error), pytrace=False)
 
     def outside(self, name: str) -> Outside:
         """What a server lets in from here; silence takes its time, so it is asked for last."""

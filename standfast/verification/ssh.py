@@ -9,6 +9,7 @@ assertions ask is one command for all of them.
 from __future__ import annotations
 
 import shlex
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -110,6 +111,12 @@ class Connection:
         if len(connection) != PARTS_OF_A_CONNECTION or connection[3] != port:
             return Outside(cannot="the connection comes through a forwarded port")
         client = connection[0].partition("%")[0]
+        family = socket.AF_INET6 if ":" in client else socket.AF_INET
+        try:
+            found = socket.getaddrinfo(address, None, family, socket.SOCK_STREAM)
+        except OSError as error:  # only ssh knows the name
+            return Outside(cannot=f"{address}: {error}")
+        address = str(found[0][4][0])
         return Outside(address, client, answers(address, open_to(declared, client), guarded(declared)))
 
     def _settings(self) -> dict[str, str]:

@@ -53,7 +53,11 @@ def changes(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def test_the_first_apply_did_exactly_what_the_plan_listed(applied: dict[str, Any]) -> None:
     assert changes(applied["plan"], "changes") == changes(applied["done"], "done")
-    assert len(changes(applied["done"], "done")) > 25
+    targets = [
+        change["target"] for change in changes(applied["done"], "done") if change["action"] == "create"
+    ]
+    assert len(targets) > 25
+    assert len(targets) == len(set(targets)), "nothing is sent twice"
     failed = [check for check in applied["done"]["verification"]["checks"] if check["outcome"] == "failed"]
     assert failed == []
 

@@ -71,6 +71,31 @@ def test_plan_and_drift_take_three_round_trips_at_most(
     assert without_list <= 9, "what the list lacks is asked together as well"
 
 
+def test_a_change_takes_two_round_trips(repository: Repository, spare_server: Server) -> None:
+    """The next session is opened meanwhile; the protocol wants one for the command and one for its input."""
+    counted = []
+    for count in (2, 12):
+        only_this_deploy(repository, spare_server, MANY.format(count=count))
+        remote(spare_server, "rm -rf /etc/trial; mkdir /etc/trial")
+        counted.append(turns(repository, "apply", "lab", "--yes", "--no-verify"))
+        assert remote(spare_server, "ls /etc/trial | wc -l").strip() == str(count)
+    assert counted[1] - counted[0] == 2 * (12 - 2)
+
+
+def test_a_server_that_allows_two_sessions_is_changed_as_well(
+    repository: Repository, spare_server: Server
+) -> None:
+    """One holds the lock, one is for commands; a third one is refused and done without."""
+    only_this_deploy(repository, spare_server, MANY.format(count=5))
+    few = "/etc/ssh/sshd_config.d/00-few.conf"
+    try:
+        remote(spare_server, f"echo MaxSessions 2 > {few}; systemctl reload ssh")
+        apply(repository)
+        assert repository.targets() == []
+    finally:
+        remote(spare_server, f"rm {few}; systemctl reload ssh")
+
+
 TRIAL = """
 from standfast.operations import accounts, system, systemd
 for name in ("text", "appended", "emptied", "mode", "owner", "group", "gone", "touched", "longer"):

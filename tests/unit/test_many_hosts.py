@@ -6,7 +6,8 @@ import pytest
 from pyinfra.api.command import PyinfraCommand
 
 from standfast.cli.drift_presentation import print_drift
-from standfast.cli.presentation import print_outcome, print_plan, print_totals, print_verification
+from standfast.cli.presentation import print_outcome, print_plan, print_totals
+from standfast.cli.verification_presentation import print_verification
 from standfast.drift.acceptance import Verdict
 from standfast.drift.finding import Finding
 from standfast.engine.drift import Drift, HostDrift
