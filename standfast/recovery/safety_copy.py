@@ -52,6 +52,8 @@ def _snapshot(upcoming: Upcoming) -> list[str]:
     if document is None:
         return []
     one = document["snapshot"]
+    if one is None:
+        return ["no snapshot was taken, because Docker knows none of the volumes"]
     said = [f"snapshot {one['id']} of {', '.join(one['volumes'])}"]
     said += [f"volume {name} is in no snapshot: {why}" for name, why in document["uncovered"].items()]
     return [*said, *([document["problem"]] if document["problem"] else [])]

@@ -531,6 +531,78 @@ def test_what_was_missed_is_caught_up_and_nothing_is_done_twice(site: Site) -> N
         )
 
 
+@contextmanager
+def served(site: Site, package: str, command: str, port: int) -> Iterator[None]:
+    """A storage server of Debian's on the server's own loopback."""
+    site.root(
+        f"""set -e; apt-get install -y -q --no-install-recommends {package} > /dev/null 2>&1
+        systemd-run --quiet --collect --unit=storage {command}"""
+    )
+    site.wait(f"ss -ltn | grep -q 127.0.0.1:{port}")
+    try:
+        yield
+    finally:
+        site.root("systemctl stop storage", check=False)
+
+
+def there_and_back(site: Site, place: str, **more: object) -> None:
+    """A backup into another repository, a check of all its data, and a volume and a database back out of it."""
+    known = sum_of_pictures(site, "toybox_media")
+    rows = site.sql("SELECT count(*) FROM board_card")
+    with site.configured(repository=place, **more):
+        site.backup("all")
+        site.backup("check --all")
+        site.root(f"{PROGRAM} restore --volume toybox_media --to media_back --yes", timeout=600)
+        site.root(f"{PROGRAM} restore --database toybox --to toybox_back --yes", timeout=600)
+    try:
+        assert known == sum_of_pictures(site, "media_back")
+        assert rows == site.sql("SELECT count(*) FROM board_card", "toybox_back")
+    finally:
+        site.root("docker volume rm media_back")
+        site.sql("DROP DATABASE toybox_back")
+
+
+def sum_of_pictures(site: Site, volume: str) -> str:
+    """A hash of all names and contents in a volume."""
+    found = site.root(
+        f"cd /var/lib/docker/volumes/{volume}/_data && find . -type f | sort | xargs sha256sum | sha256sum"
+    )
+    assert site.root(f"find /var/lib/docker/volumes/{volume}/_data -type f | head -n 1")
+    return found
+
+
+def test_rest_server_append_only(site: Site) -> None:
+    place = "rest:http://127.0.0.1:8100/web-1"
+    server = "restic-rest-server --no-auth --append-only --listen 127.0.0.1:8100 --path /srv/rest"
+    with served(site, "restic-rest-server", server, 8100):
+        there_and_back(site, place, append_only=True)
+        ask = f"RESTIC_PASSWORD_FILE=/etc/standfast/backup-password restic -r {place}"
+        before = json.loads(site.root(f"{ask} snapshots --json --tag standfast"))
+        assert len(before) == 2
+        assert "403" in site.root(f"{ask} forget {before[0]['id']} 2>&1", check=False)
+        with site.configured(
+            repository=place, append_only=True, keep={"daily": 1, "weekly": 0, "monthly": 0}
+        ):
+            site.backup("all")
+            site.backup("prune")
+        after = json.loads(site.root(f"{ask} snapshots --json --tag standfast"))
+        assert {each["id"] for each in before} < {each["id"] for each in after}
+
+
+@pytest.mark.long
+def test_s3_with_access_keys_from_the_inventorys_file(site: Site) -> None:
+    keys = "/etc/standfast/backup-credentials"
+    with served(site, "python3-moto python3-flask-cors", "moto_server -H 127.0.0.1 -p 5005", 5005):
+        site.root(
+            "curl -fsS -X PUT http://127.0.0.1:5005/backups"
+        )  # restic waits for minutes for a missing bucket
+        site.root(f"umask 077; printf 'AWS_ACCESS_KEY_ID=a\\nAWS_SECRET_ACCESS_KEY=b\\n' > {keys}")
+        try:
+            there_and_back(site, "s3:http://127.0.0.1:5005/backups/web-1")
+        finally:
+            site.root(f"rm {keys}")
+
+
 def test_copies_beside_a_continuous_writer_hold_its_invariant(site: Site) -> None:
     """Money moves between accounts all the time; the sum is the same in every copy."""
     site.sql(

@@ -1,4 +1,4 @@
-"""The benchmark's small version, so that it cannot rot. No time is asserted."""
+"""The benchmarks' small versions, so that they cannot rot. No time is asserted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from bench.backups import IN_PLACE, OURS_BACKUP, OURS_RESTORE, RAW_BACKUP, RAW_RESTORE
 from bench.contestants import SHORT
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_small_benchmark_runs_every_tool() -> None:
+def small(program: str) -> str:
+    """What the small version of a benchmark prints."""
     done = subprocess.run(
-        [ROOT / "bench/run", "--small"],
+        [ROOT / "bench" / program, "--small"],
         cwd=ROOT,
         env={key: value for key, value in os.environ.items() if key != "STANDFAST_LAB_DIR"},
         capture_output=True,
@@ -23,8 +27,21 @@ def test_the_small_benchmark_runs_every_tool() -> None:
     )
     assert done.returncode == 0, done.stderr
     print(done.stdout)
+    return done.stdout
+
+
+def test_the_small_benchmark_runs_every_tool() -> None:
+    said = small("run")
     for tool in SHORT.values():
-        assert f"| nothing to do | 1 | LAN | {tool} |" in done.stdout
-    assert "| round trips, LAN, standfast: at most 3 | 2.00 | yes |" in done.stdout
-    assert "| help | 1 | LAN | standfast |" in done.stdout
-    assert "ansible-core 2" in done.stdout
+        assert f"| nothing to do | 1 | LAN | {tool} |" in said
+    assert "| round trips, LAN, standfast: at most 3 | 2.00 | yes |" in said
+    assert "| help | 1 | LAN | standfast |" in said
+    assert "ansible-core 2" in said
+
+
+@pytest.mark.long
+def test_the_small_benchmark_of_backups_measures_everything() -> None:
+    said = small("backup")
+    for what in (OURS_BACKUP, RAW_BACKUP, OURS_RESTORE, RAW_RESTORE, IN_PLACE):
+        assert f"| `{what}` |" in said
+    assert "writers of a volume stand still" in said

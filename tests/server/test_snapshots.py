@@ -325,6 +325,12 @@ def test_a_full_disk_takes_nothing_away(site: Site) -> None:
 
 
 def test_when_none_can_be_taken_nothing_is_changed(site: Site) -> None:
+    path = "/etc/standfast/snapshots.json"
+    now = site.root(f"cat {path}")
+    other = json.dumps({**json.loads(now), "volumes": ["gone_a", "gone_b"]})
+    said = json.loads(site.root(f"echo '{other}' > {path}; {PROGRAM} take --before-apply --json"))
+    site.root(f"cat > {path} <<'END'\n{now}END")
+    assert (said["snapshot"], sorted(said["uncovered"])) == (None, ["gone_a", "gone_b"])
     site.root("mv /usr/bin/btrfs /usr/bin/btrfs.away")
     site.declare("own", "nested", keep=4)
     done = site.standfast("apply", "--yes", "--no-verify", "--only=snapshots", expect=6)

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from standfast.cli.main import standfast
 from standfast.facts.docker import Volume
 from standfast.facts.mounts import Mount
+from standfast.host.backup.containers import DockerVolume
 from standfast.host.backup.faults import WrongConfiguration
 from standfast.host.restore.exchange import identity
-from standfast.host.snapshots import configuration, mounts
+from standfast.host.snapshots import btrfs, configuration, mounts
 from standfast.host.snapshots.driver import About, Kept, Snapshot
 from standfast.host.snapshots.retention import superfluous
 from standfast.host.snapshots.returning import chosen
@@ -109,6 +110,19 @@ def test_a_mount_inside_of_a_volume_is_found() -> None:
     every = mounts.parse(MOUNTINFO)
     assert [each.source for each in mounts.below(PurePosixPath("/srv"), every)] == ["/dev/vdb", "/dev/vdc"]
     assert mounts.below(PurePosixPath("/srv/pictures"), every) == []
+
+
+def test_no_snapshot_lies_where_docker_takes_every_folder_for_a_volume(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = tmp_path / "volumes/media/_data"
+    place.mkdir(parents=True)
+    text = f"1 0 0:1 / {tmp_path / 'volumes'} rw - btrfs /dev/vdb rw\n"
+    monkeypatch.setattr(btrfs, "mounts", lambda: mounts.parse(text))
+    volume = DockerVolume("media", str(place), "local", {}, {})
+    assert "mount a subvolume there instead" in str(btrfs.Btrfs().why_not(volume))
+    bound = DockerVolume("media", str(place), "local", {"type": "none", "o": "bind"}, {})
+    assert "with options" in str(btrfs.Btrfs().why_not(bound))
 
 
 def test_a_folder_is_known_again_after_it_was_renamed(tmp_path: Path) -> None:

@@ -125,11 +125,14 @@ def _take(options: argparse.Namespace) -> dict[str, Any]:
     reason = taking.BEFORE_APPLY if options.before_apply else taking.BY_HAND
     with _alone("take", options) as (wanted, driver, record):
         taken = taking.take(wanted, driver, reason=reason, name=options.name, names=options.volume)
-        for name in sorted(taken.snapshot.volumes):
-            record.item(Item("volume", name, True, f"in snapshot {taken.snapshot.id}", taken.snapshot.id))
+        made = taken.snapshot
+        if made is not None:
+            for name in sorted(made.volumes):
+                record.item(Item("volume", name, True, f"in snapshot {made.id}", made.id))
         for each in taken.removed:
             record.item(Item("snapshot", each, True, f"removed: {wanted.keep} are kept", each))
-        record.end(taken.problem or f"took {taken.snapshot.id}", failed=taken.problem is not None)
+        words = f"took {made.id}" if made else "took none: there is no volume yet"
+        record.end(taken.problem or words, failed=taken.problem is not None)
     return taken.as_json()
 
 
@@ -192,7 +195,9 @@ def _remove(options: argparse.Namespace) -> dict[str, Any]:
 
 def _taken_words(document: dict[str, Any]) -> list[str]:
     one = document["snapshot"]
-    lines = [f"{one['name'] or one['id']}: {', '.join(one['volumes'])}, in {document['seconds']} s"]
+    lines = ["none was taken: there is no volume yet"]
+    if one is not None:
+        lines = [f"{one['name'] or one['id']}: {', '.join(one['volumes'])}, in {document['seconds']} s"]
     lines += [f"    not in it: volume {name}: {why}" for name, why in document["uncovered"].items()]
     return [*lines, *(f"    removed: {each}" for each in document["removed"])]
 

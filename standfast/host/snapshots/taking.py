@@ -26,13 +26,16 @@ class Coverage:
 
     covered: list[DockerVolume] = field(default_factory=list)
     uncovered: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    """Those of them that Docker does not know, or cannot be asked for."""
 
 
 @dataclass(frozen=True)
 class Taken:
     """What a run has come to."""
 
-    snapshot: Snapshot
+    snapshot: Snapshot | None
+    """``None`` before an apply that may be what makes the volumes, or brings Docker back."""
     uncovered: dict[str, str]
     removed: list[str]
     problem: str | None
@@ -41,7 +44,7 @@ class Taken:
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "snapshot": self.snapshot.as_json(),
+            "snapshot": self.snapshot.as_json() if self.snapshot else None,
             "uncovered": self.uncovered,
             "removed": self.removed,
             "problem": self.problem,
@@ -57,6 +60,7 @@ def coverage(wanted: Configuration, driver: Driver, names: Collection[str] = ())
 
     Raises:
         WrongConfiguration: one of them is not declared; nothing was done.
+        Fault: the driver could not look.
     """
     for name in names:
         if name not in wanted.volumes:
@@ -68,10 +72,11 @@ def coverage(wanted: Configuration, driver: Driver, names: Collection[str] = ())
     for name in names or wanted.volumes:
         try:
             volume = containers.volume(name)
-            reason = driver.why_not(volume)
         except Fault as fault:
             found.uncovered[name] = str(fault).removeprefix(f"volume {name}: ")
+            found.absent.add(name)
             continue
+        reason = driver.why_not(volume)
         if reason is None:
             found.covered.append(volume)
         else:
@@ -96,6 +101,8 @@ def take(
     if name is not None:
         _free(name, driver.snapshots())
     found = coverage(wanted, driver, names)
+    if reason == BEFORE_APPLY and len(found.absent) == len(wanted.volumes):
+        return Taken(None, found.uncovered, [], None, round(time.monotonic() - started, 2))
     if not found.covered or (names and found.uncovered):
         raise Refused(
             "no snapshot was taken, and nothing was changed:\n"
