@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePath
-from pkgutil import get_data
-from typing import Any
+
+TYPE_CHECKING = False  # what typing costs to import, a shim would pay on every command
+if TYPE_CHECKING:
+    from typing import Any
 
 FORMAT = 1
+_LOADER: Any = globals()["__loader__"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Catalogue:
 
     def program(self, file: str) -> Program | None:
         """The guarded program that a file is, by its name; ``None`` when it is none."""
-        base = PurePath(file).name
+        base = file.rpartition("/")[2]
         for ending in ("", ".exe", ".cmd", ".js", ".mjs", ".cjs", ".phar"):
             name = self.by_file.get(base.removesuffix(ending))
             if name is not None:
@@ -134,8 +136,8 @@ class Catalogue:
 
 def shipped() -> Catalogue:
     """The catalogue that comes with standfast."""
-    content = get_data("standfast.host.guard", "catalogue.json")
-    assert content is not None  # noqa: S101 - it stands beside this module, in a zip too
+    # The loader reads from a zip as well, and importing pkgutil or importlib.resources costs milliseconds.
+    content = _LOADER.get_data(f"{__file__.rpartition('/')[0]}/catalogue.json")
     return of(json.loads(content))
 
 

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 from standfast.host.guard import catalogue as catalogues
 from standfast.host.guard import matching, sql, unwrapping
@@ -42,6 +41,8 @@ class Verdict:
     cwd: str = ""
     inside: str = ""
     """Where it runs when it is not here: ``container db``, ``service db``, ``host web-1``."""
+    through: tuple[str, ...] = ()
+    """Words that say which container that is: ``docker compose -p shop``."""
 
     @property
     def harmless(self) -> bool:
@@ -87,7 +88,7 @@ def classify_all(
     if not argv:
         return []
     words = tuple(Word(each) for each in argv)
-    start = Simple(words, cwd or os.getcwd(), stdin=_stdin(stdin))  # noqa: PTH109 - text is wanted
+    start = Simple(words, cwd or os.getcwd(), stdin=_stdin(stdin))
     found: list[Verdict] = []
     try:
         for simple in unwrapping.simple_commands(start, known):
@@ -179,6 +180,7 @@ def _verdict(level: str, reason: str, simple: Simple, program: str, entry: Entry
         cleared=simple.cleared,
         cwd=simple.cwd,
         inside=simple.inside,
+        through=simple.through,
     )
 
 
@@ -237,15 +239,13 @@ class _SqlReader:
         if word.text == "-":
             self.stdin_named = True
             return
-        path = Path(self.simple.cwd, os.path.expanduser(word.text))  # noqa: PTH111 - it may be no user
-        if self.simple.inside or not word.known or path in map(Path, self.files):
-            if str(path) not in self.files:
-                self.unknown(f"the file {word.text} cannot be read from here")
+        path = os.path.join(self.simple.cwd, os.path.expanduser(word.text))
+        if path in self.files:
             return
-        self.files.add(str(path))
-        content = unwrapping.content(path)
+        self.files.add(path)
+        content = unwrapping.content(path) if word.known and not self.simple.inside else None
         if content is None:
-            self.unknown(f"the file {word.text} cannot be read")
+            self.unknown(f"the file {word.text} cannot be read from here")
         else:
             self._statements(content)
 

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
 
 from standfast.host.guard import shell
 from standfast.host.guard.arguments import Arguments, read
@@ -15,6 +14,7 @@ from standfast.host.guard.catalogue import Catalogue, Program, Wrapper
 from standfast.host.guard.shell import Word
 
 DEEPEST = 12
+LARGEST = 4_000_000
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _INTERPRETER = re.compile(
     r"python[0-9.]*|pypy[0-9.]*|node|nodejs|bun|deno|ruby[0-9.]*|php[0-9.]*|tsx|ts-node|ts-node-esm"
@@ -57,6 +57,8 @@ class Simple:
     stdin: str = "inherited"
     inside: str = ""
     """Where it runs when it is not here: ``container db``, ``host web-1``."""
+    through: tuple[str, ...] = ()
+    """The words before ``exec`` or ``run`` that say which container that is: ``docker compose -p shop``."""
     via: tuple[str, ...] = ()
     """What it was wrapped in, outermost first."""
 
@@ -82,7 +84,7 @@ def simple_commands(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     if len(command.via) > DEEPEST:
         raise Unreadable(f"it is wrapped in more than {DEEPEST} others")
     yield command
-    name = PurePath(command.words[0].text).name.removesuffix(".exe").removesuffix(".cmd")
+    name = basename(command.words[0].text).removesuffix(".exe").removesuffix(".cmd")
     inner = _inner(name, catalogue)
     if inner is None:
         return
@@ -91,6 +93,11 @@ def simple_commands(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 
 
 _Inner = Callable[[Simple, Catalogue], Iterator[Simple]]
+
+
+def basename(path: str) -> str:
+    """The last part of a path; importing pathlib would cost a shim milliseconds."""
+    return path.rpartition("/")[2]
 
 
 def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
@@ -108,7 +115,7 @@ def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
 
 def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """A wrapper that the catalogue describes: ``timeout 5 CMD``, ``uv run CMD``."""
-    name = PurePath(command.words[0].text).name
+    name = basename(command.words[0].text)
     wrapper = catalogue.wrappers[name]
     rest = list(command.words[1:])
     if wrapper.after:
@@ -193,7 +200,7 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             if name == "--unset" or text[:2] == "-u":
                 environment[value] = ""
             elif name == "--chdir" or text[:2] == "-C":
-                cwd = os.path.join(cwd, value)  # noqa: PTH118 - text; it need not exist
+                cwd = os.path.join(cwd, value)
             else:
                 inner = shell.commands(value, environment)
                 more = [word for each in inner for word in each.words]
@@ -223,8 +230,7 @@ def _shell(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     if reads and words:
         yield from text_commands(words[0], command, words[1:])
     elif words and words[0].known:
-        script = Path(command.cwd, words[0].text)
-        written = None if command.inside else content(script)
+        written = None if command.inside else content(os.path.join(command.cwd, words[0].text))
         if written is not None:
             yield from text_commands(Word(written), command, words[1:])
     elif command.stdin.startswith(("text:", "file:")):
@@ -245,7 +251,7 @@ def text_commands(text: Word, command: Simple, arguments: Sequence[Word] = ()) -
     cwd = command.cwd
     for found in shell.commands(written, variables):
         if found.words[0].text == "cd" and len(found.words) > 1 and found.words[1].known:
-            cwd = os.path.join(cwd, os.path.expanduser(found.words[1].text))  # noqa: PTH118, PTH111
+            cwd = os.path.join(cwd, os.path.expanduser(found.words[1].text))
         stdin = command.stdin if found.stdin == "inherited" else found.stdin
         environment = {**command.environment, **found.environment}
         yield replace(command, words=found.words, environment=environment, stdin=stdin, cwd=cwd)
@@ -323,11 +329,7 @@ def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         words = (
             words[2:] if text in ("-W", "-X", "--require", "-r", "--import", "--loader", "-d") else words[1:]
         )
-    if (
-        words
-        and PurePath(command.words[0].text).name in ("bun", "deno")
-        and words[0].text in ("run", "x", "task")
-    ):
+    if words and basename(command.words[0].text) in ("bun", "deno") and words[0].text in ("run", "x", "task"):
         words = words[1:]
     if words:
         yield replace(command, words=(Word(_script(words[0].text), words[0].known), *words[1:]))
@@ -335,7 +337,7 @@ def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 
 def _script(path: str) -> str:
     """Name of the program that a script is: ``node_modules/prisma/build/index.js`` is prisma."""
-    parts = PurePath(path).parts
+    parts = tuple(each for each in path.split("/") if each)
     if "node_modules" in parts and parts[-1] not in (".bin",):
         package = parts[len(parts) - 1 - parts[::-1].index("node_modules") + 1 :]
         if package and package[0] == ".bin":
@@ -348,7 +350,7 @@ def _script(path: str) -> str:
 
 
 def _package_runner(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
-    name = PurePath(command.words[0].text).name
+    name = basename(command.words[0].text)
     words = list(command.words[1:])
     if name == "corepack":
         yield replace(command, words=tuple(Word(_package(each.text), each.known) for each in words))
@@ -365,7 +367,7 @@ def _in_folder(command: Simple, words: Sequence[Word]) -> tuple[Simple, list[Wor
     rest, values = _options(words, _NPM_VALUES)
     for option, value in values:
         if option in ("--prefix", "-C", "--dir", "--cwd"):
-            command = replace(command, cwd=os.path.join(command.cwd, value.text))  # noqa: PTH118
+            command = replace(command, cwd=os.path.join(command.cwd, value.text))
     return command, rest
 
 
@@ -427,33 +429,34 @@ def _scripts(command: Simple) -> dict[str, object]:
     """The scripts of the nearest package.json."""
     if command.inside:
         return {}
-    folder = Path(command.cwd)
-    for each in (folder, *folder.parents):
-        text = content(each / "package.json")
-        if text is None:
-            continue
-        try:
-            scripts = json.loads(text).get("scripts")
-        except (ValueError, AttributeError):
-            return {}
-        return scripts if isinstance(scripts, dict) else {}
-    return {}
+    folder = command.cwd
+    text = content(os.path.join(folder, "package.json"))
+    while text is None and folder not in ("/", ""):
+        folder = os.path.dirname(folder)
+        text = content(os.path.join(folder, "package.json"))
+    try:
+        scripts = json.loads(text or "{}").get("scripts")
+    except (ValueError, AttributeError):
+        return {}
+    return scripts if isinstance(scripts, dict) else {}
 
 
 def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``docker exec C CMD``, ``docker compose exec S CMD``, ``docker run IMAGE CMD``; also docker-compose."""
     words = list(command.words)
-    if PurePath(words[0].text).name in ("docker-compose", "podman-compose"):
+    if basename(words[0].text) in ("docker-compose", "podman-compose"):
         yield replace(command, words=(Word("docker"), Word("compose"), *words[1:]))
         return
     program = catalogue.programs.get("docker") or Program("docker")
     before = (*program.options_with_value, *_DOCKER_GLOBAL)
     rest, plain = words[1:], list[str]()
+    through: tuple[str, ...] = ()
     while not plain or plain[-1] not in ("exec", "run"):
         rest, _ = _options(rest, before)
         if not rest or len(plain) > 1 or (plain and plain[0] not in ("compose", "container")):
             return
         plain.append(rest[0].text)
+        through = tuple(each.text for each in words[: len(words) - len(rest)])
         rest = rest[1:]
     rest, values = _options(rest, (*program.options_with_value, *_DOCKER_RUN))
     pairs = [value.text.partition("=") for option, value in values if option in ("-e", "--env")]
@@ -462,7 +465,8 @@ def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         where = (
             f"a new container of {rest[0].text}" if plain[0] != "compose" and plain[-1] == "run" else where
         )
-        there = replace(command, inside=where, environment={name: value for name, _, value in pairs})
+        environment = {name: value for name, _, value in pairs}
+        there = replace(command, inside=where, environment=environment, through=through)
         entry = next((value for option, value in values if option == "--entrypoint"), None)
         yield replace(there, words=(entry, *rest[1:]) if entry else tuple(rest[1:]))
 
@@ -522,13 +526,14 @@ _SPECIAL: dict[str, _Inner] = {
 }
 
 
-def content(path: Path) -> str | None:
-    """A file's text; ``None`` when it cannot be read as one."""
+def content(path: str) -> str | None:
+    """A file's text; ``None`` when it cannot be read, or is too large to be read while somebody waits."""
     try:
-        if not path.is_file() or path.stat().st_size > 1_000_000:
+        if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
             return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (OSError, ValueError):
         return None
 
 
@@ -537,7 +542,7 @@ def stdin_text(command: Simple) -> str | None:
     if command.stdin.startswith("text:"):
         return command.stdin[5:]
     if command.stdin.startswith("file:") and not command.inside.startswith("host"):
-        return content(Path(command.cwd, command.stdin[5:]))
+        return content(os.path.join(command.cwd, command.stdin[5:]))
     return None
 
 
