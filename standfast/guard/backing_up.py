@@ -69,6 +69,8 @@ def back_up(folders: Sequence[Path], variable: str | None, *, drill: bool, repor
                 restoring.drill(address, copy, report)
                 report("restored in a drill: every row, table, policy and grant is the same")
             copies.thinned(address.name, report)
+        except UsageError:
+            raise
         except StandfastError as problem:
             failed.append(f"{folder}: {problem}")
     return failed

@@ -13,6 +13,8 @@ _ASSIGNMENT = re.compile(rf"(?i)(?<![A-Za-z0-9])({_WORD})=(?:'[^']*'|\"[^\"]*\"|
 _OPTION = re.compile(rf"(?i)--?{_WORD}")
 # Everything between the scheme and the last @ before a space or a quote: passwords may hold any sign.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'\"]*)@")
+_WHOLE = re.compile(r"((?:-{1,2}[\w-]+=|\w+=)?[A-Za-z][A-Za-z0-9+.-]*://)(.*)@", re.DOTALL)
+"""In a word that begins with a URL, everything up to the last @ may be its password."""
 _QUERY = re.compile(r"(?i)([?&](?:password|sslpassword|token)=)[^&\s'\"]*")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 
@@ -31,7 +33,7 @@ def masked_words(argv: Sequence[str]) -> list[str]:
             shown.append(HIDDEN)
             secret_follows = False
             continue
-        shown.append(masked_text(word))
+        shown.append(masked_text(_WHOLE.sub(_user_only, word) if _WHOLE.match(word) else word))
         secret_follows = bool(_OPTION.fullmatch(word))
     return [
         f"-p{HIDDEN}"

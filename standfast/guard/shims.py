@@ -21,6 +21,9 @@ RUNNERS = (
 # On a laptop, only what developers call; servers have shims of their own.
 SERVERS_ONLY = ("rm", "dd", "mkfs", "git", "shred")
 SIGN = "# standfast guard"
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox")
+COMPOSE = ("docker-compose", "podman-compose")
+_LETTERS = "a-zA-Z0-9_-"
 _READS_FILES = ("npm", "pnpm", "yarn", "bun")
 """What these run stands in package.json, so their arguments alone say nothing."""
 
@@ -36,7 +39,7 @@ unset IFS
 [ -n "$real" ] || {{ echo "{name}: command not found" >&2; exit 127; }}
 # Without one of these words it cannot be anything that the catalogue knows. Your own guard.yml may know more.
 look=
-case "$*" in {patterns}) look=yes ;; esac
+case " $* " in {patterns}) look=yes ;; esac
 [ -n "$look" ] || [ ! -e "${{XDG_CONFIG_HOME:-$HOME/.config}}/standfast/guard.yml" ] || look=yes
 folder=$PWD
 while [ -z "$look" ] && [ -n "$folder" ]; do
@@ -64,7 +67,7 @@ def names(catalogue: Catalogue) -> list[str]:
         for file in program.names or (program.name,)
         if not file.endswith(".py") or file == "django-admin.py"
     }
-    return sorted(guarded.union(RUNNERS, ("docker-compose",)))
+    return sorted(guarded.union(RUNNERS, COMPOSE))
 
 
 def install(folder: Path, catalogue: Catalogue) -> list[Path]:
@@ -130,21 +133,24 @@ def text(name: str, catalogue: Catalogue, folder: Path) -> str:
 
 def patterns(name: str, catalogue: Catalogue) -> list[str]:
     """Shell patterns; a command line that fits none of them is harmless, whatever else is in it."""
-    program = catalogue.program(name)
+    program = catalogue.program("docker" if name in COMPOSE else name)
     if name in _READS_FILES:
         return ["*"]
     if name in RUNNERS or program is None:
         return sorted(_by_names(catalogue.programs.values(), catalogue))
-    inner = ["*exec*", "*run*"] if program.name in ("docker", "kubectl") else []
-    found = {*_of_program(program, catalogue), *inner}
+    found = _of_program(program, catalogue)
+    if program.name in ("docker", "kubectl"):
+        found |= _by_names(catalogue.programs.values(), catalogue)  # what `exec` and `run` start
     return ["*"] if "*" in found else sorted(found)
 
 
 def _by_names(programs: Iterable[Program], catalogue: Catalogue) -> set[str]:
     """A program that runs others is looked at when one of their names stands there, or a wrapper's."""
-    files = {file for each in programs for file in each.names or (each.name,)}
-    shells = {"sh ", "env ", " -c", "exec"}
-    return {_quoted(each) for each in files | shells | set(catalogue.wrappers) if len(each) > 1}
+    files = {*COMPOSE, *(file for each in programs for file in each.names or (each.name,))}
+    others = {*SHELLS, "env", "eval", "su", "ssh", "find", "xargs", "flask", "nix-shell", *catalogue.wrappers}
+    # Words of their own: `az` must not be found in `lazy.py`, but `prisma` in `prisma@6` and `.bin/prisma`.
+    words = {f"*[!{_LETTERS}]{shlex.quote(each)}[!{_LETTERS}]*" for each in files}
+    return words | {f"*[!{_LETTERS}]{shlex.quote(each)}[\\ \\']*" for each in others}
 
 
 def _of_program(program: Program, catalogue: Catalogue) -> set[str]:

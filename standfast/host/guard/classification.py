@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import NamedTuple
 
 from standfast.host.guard import catalogue as catalogues
-from standfast.host.guard import matching, sql, unwrapping
+from standfast.host.guard import matching, unwrapping
 from standfast.host.guard.arguments import Arguments
-from standfast.host.guard.catalogue import Catalogue, Entry, Program
+from standfast.host.guard.catalogue import NOTHING, Catalogue, Entry, Program
 from standfast.host.guard.shell import Word
 from standfast.host.guard.unwrapping import Simple
 
@@ -20,8 +20,7 @@ READ_AHEAD = 4_000_000
 EVERY_PROGRAM = "*"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is known about one command."""
 
     level: str
@@ -34,7 +33,7 @@ class Verdict:
     """The command that is meant, without what it was wrapped in. It may hold secrets."""
     program: str = ""
     """Name of the guarded program, as the catalogue has it."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Variables that were set on the command line."""
     cleared: bool = False
     """Nothing else is inherited (``env -i``)."""
@@ -265,9 +264,11 @@ class _SqlReader:
             None,
         )
         verdict = _verdict(UNKNOWN, reason, self.simple, self.program.name, None)
-        self.unread.append(replace(verdict, hits=entry.hits if entry else ("database",)))
+        self.unread.append(verdict._replace(hits=entry.hits if entry else ("database",)))
 
     def _statements(self, text: str) -> None:
+        from standfast.host.guard import sql  # its pattern takes milliseconds to compile
+
         for each in sql.destructive(text):
             if each.kind == "run file":
                 self.file(Word(each.text))
