@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> None:
     """
     program, *argv = arguments
     if _harmless(argv):
-        os.execve(program, argv, os.environ)  # noqa: S606 - no shell on purpose
+        # By its path: Python looks for the environment that it belongs to beside what it was called by.
+        os.execve(program, [program, *argv[1:]], os.environ)  # noqa: S606 - no shell on purpose
     command = [sys.executable, "-I", "-m", "standfast.cli.main", "guard", "run", "--", *argv]
     os.execve(sys.executable, command, os.environ)  # noqa: S606
 

@@ -70,7 +70,8 @@ def _become(argv: Sequence[str]) -> NoReturn:
     program = real(argv[0])
     if program is None:
         raise NotFound(f"{argv[0]}: there is no such program")
-    os.execve(program, list(argv), os.environ)  # noqa: S606 - no shell on purpose
+    # By its path: Python looks for the environment that it belongs to beside what it was called by.
+    os.execve(program, [program, *argv[1:]], os.environ)  # noqa: S606 - no shell on purpose
 
 
 def real(name: str) -> str | None:
