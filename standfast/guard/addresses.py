@@ -56,7 +56,7 @@ class Address:
     more: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Further parameters for libpq."""
     container: str = ""
-    """Container in which PostgreSQL runs, when it is only reached through that."""
+    """Name of the container in which PostgreSQL runs, when it is only reached through that."""
     source: str = ""
     """Where we have it from, in words: ``DATABASE_URL in .env``."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from standfast.errors import CouldNotLook, Refused, StandfastError, UsageError
 from standfast.guard import copies, finding, restoring
-from standfast.guard.addresses import Address, NotAnAddress, parse, with_defaults
+from standfast.guard.addresses import POSTGRESQL, Address, NotAnAddress, parse, with_defaults
 
 Report = Callable[[str], None]
+IN_CONTAINER = "container:"
 
 
 class NotAgreed(Refused):
@@ -29,6 +30,10 @@ def project(folder: Path, variable: str | None, name: str | None = None) -> Addr
         CouldNotLook: the project names none.
         UsageError: the variable holds none, or the project's is not the one that is meant.
     """
+    if name is not None and name.startswith(IN_CONTAINER):
+        container, _, database = name.removeprefix(IN_CONTAINER).rpartition("/")
+        user = copies.chosen(name, None).manifest.user
+        return Address(POSTGRESQL, database, container=container, user=user, source="the copy")
     found = (
         _given(variable, folder) if variable else next(iter(finding.every_database(folder, os.environ)), None)
     )

@@ -20,6 +20,8 @@ class Container:
     """A running container."""
 
     id: str
+    name: str
+    """What docker calls it; Compose gives the next one of a service the same name."""
     project: str
     service: str
     environment: dict[str, str]
@@ -64,7 +66,8 @@ def _inspected(name: str, folder: str) -> Container:
     labels = config.get("Labels") or {}
     pairs = [each.partition("=") for each in config.get("Env") or []]
     environment = {key: value for key, _, value in pairs}
-    return Container(data[0]["Id"], labels.get(_PROJECT, ""), labels.get(_SERVICE, ""), environment)
+    called = str(data[0]["Name"]).lstrip("/")
+    return Container(data[0]["Id"], called, labels.get(_PROJECT, ""), labels.get(_SERVICE, ""), environment)
 
 
 def _docker(arguments: Sequence[str], folder: str) -> str:

@@ -147,7 +147,18 @@ def patterns(name: str, catalogue: Catalogue) -> list[str]:
 def _by_names(programs: Iterable[Program], catalogue: Catalogue) -> set[str]:
     """A program that runs others is looked at when one of their names stands there, or a wrapper's."""
     files = {*COMPOSE, *(file for each in programs for file in each.names or (each.name,))}
-    others = {*SHELLS, "env", "eval", "su", "ssh", "find", "xargs", "flask", "nix-shell", *catalogue.wrappers}
+    others = {
+        *SHELLS,
+        "env",
+        "eval",
+        "su",
+        "ssh",
+        "find",
+        "xargs",
+        "flask",
+        "nix-shell",
+        *catalogue.wrappers,
+    } - {"exec"}
     # Words of their own: `az` must not be found in `lazy.py`, but `prisma` in `prisma@6` and `.bin/prisma`.
     words = {f"*[!{_LETTERS}]{shlex.quote(each)}[!{_LETTERS}]*" for each in files}
     return words | {f"*[!{_LETTERS}]{shlex.quote(each)}[\\ \\']*" for each in others}
