@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "standfast.cli.firewall",
         "Show or try the firewall's rules, or put the last confirmed ones back.",
     ),
+    "guard": ("standfast.cli.guard", "Ask, with a copy taken, before a command destroys data."),
     "verify": ("standfast.cli.verify", "Check the live servers against the inventory."),
     "schema-json": ("standfast.cli.schema_json", "Print the inventory's JSON Schema."),
     "shell-init": ("standfast.cli.shell_init", "Print shell code for `pyinfra plan` and `pyinfra apply`."),

@@ -405,6 +405,40 @@ class SchemaDocument(TypedDict):
     """What could not be compared, and why, by server."""
 
 
+@documented
+class GuardFinding(TypedDict):
+    """One destructive command in the command that was judged."""
+
+    level: Literal["destructive", "unknown"]
+    """`unknown`: it is a guarded program, and what it would do cannot be known before it runs."""
+    entry: str | None
+    """Its name in the catalogue; `null` when no entry was recognised."""
+    reason: str
+    """What it does to data, or why nobody can know, in plain words."""
+    hits: list[str]
+    """`database`, `docker volumes`, `firewall`, `disk`, `backups`, `services`, `cloud`."""
+    command: str
+    """The command without what it was wrapped in; passwords and texts are hidden."""
+    inside: str | None
+    """Where it would run when not on this machine: `container db`, `service db`, `host web-1`."""
+
+
+@documented
+class GuardCheckDocument(TypedDict):
+    """`standfast guard check --json`: whether a command would be refused, and why."""
+
+    format: Format
+    """Version of this format."""
+    kind: Literal["guard-check"]
+    """Which document this is."""
+    outcome: Literal["harmless", "refused"]
+    """`refused` means: without somebody at a terminal who types the database's name."""
+    findings: list[GuardFinding]
+    """Everything that is destructive in it, in the order in which it would run."""
+    faults: list[str]
+    """What is wrong in `guard.yml`, with file and line."""
+
+
 DOCUMENTS = (
     PlanDocument,
     SavedPlanDocument,
@@ -414,5 +448,6 @@ DOCUMENTS = (
     AuditDocument,
     AuditProofDocument,
     SchemaDocument,
+    GuardCheckDocument,
 )
 """Every document; ``kind`` says which one is at hand."""

@@ -58,7 +58,7 @@ def caller(loaded: Loaded, action: str) -> Caller:
     return Caller(
         run=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         action=action,
-        who=f"{_account()}@{socket.gethostname()}",
+        who=f"{account()}@{socket.gethostname()}",
         environment=loaded.path.stem,
         revision=revision,
         dirty=dirty,
@@ -66,7 +66,7 @@ def caller(loaded: Loaded, action: str) -> Caller:
     )
 
 
-def _account() -> str:
+def account() -> str:
     """The person behind sudo, when there is one."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -11,10 +11,12 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from standfast.engine import chain
-from standfast.inventory.loader import Loaded
+
+if TYPE_CHECKING:
+    from standfast.inventory.loader import Loaded  # guards append too, and must not wait for pydantic
 
 COPY = "copy"
 """Key of a server's line, as it stands there."""
@@ -22,9 +24,13 @@ COPY = "copy"
 
 def path(loaded: Loaded) -> Path:
     """``~/.local/state/standfast/audit/REPOSITORY/ENVIRONMENT.jsonl``; XDG_STATE_HOME is honoured."""
+    return folder() / loaded.root.name / f"{loaded.path.stem}.jsonl"
+
+
+def folder() -> Path:
+    """``~/.local/state/standfast/audit``; XDG_STATE_HOME is honoured."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    folder = Path(state).expanduser() / "standfast" / "audit" / loaded.root.name
-    return folder / f"{loaded.path.stem}.jsonl"
+    return Path(state).expanduser() / "standfast" / "audit"
 
 
 def append(log: Path, records: Sequence[Mapping[str, object]]) -> None:

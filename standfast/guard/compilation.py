@@ -61,7 +61,8 @@ def _add(path: Path, result: dict[str, Any]) -> None:
     for fault in document.faults:
         _broken(result, [EVERY_PROGRAM], fault)
     for where, message, programs in _faults(document, result):
-        _broken(result, programs, document.fault(where, message))
+        at_key = message.startswith(_KINDS["extra_forbidden"])
+        _broken(result, programs, document.fault(where, message, at_key=at_key))
     data = document.data if isinstance(document.data, dict) else {}
     for section, kind in _SECTIONS.items():
         for name, each in _mapping(data.get(section)).items():

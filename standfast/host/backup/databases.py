@@ -105,7 +105,7 @@ def back_up(
     database = configuration.databases[name]
     place, container = where(name, database)
     with _staging(name) as folder:
-        made = _dumped(name, configuration, place, container, folder, versions)
+        made = dumped(name, configuration.server, database, place, container, folder, versions)
         state.write(folder / layout.MANIFEST, manifest.text(made))
         doubts = _doubts(made, configuration, repository, meant=name in accepted)
         tags = [layout.TAG, layout.tag(KIND, name), *([layout.SUSPECT] if doubts else []), *more_tags]
@@ -189,16 +189,27 @@ def _used(place: Place) -> bool:
         raise
 
 
-def _dumped(
+def dumped(
     name: str,
-    configuration: Configuration,
+    server: str,
+    database: Database,
     place: Place,
     container: Container | None,
     folder: Path,
     versions: Mapping[str, str],
+    *,
+    compress: int = 0,
 ) -> DatabaseManifest:
-    """Dump, count, read whole; the files are in the folder then."""
-    database = configuration.databases[name]
+    """
+    Dump, count, read whole; the files are in the folder then.
+
+    + server: name for the manifest
+    + versions: for the manifest, besides those of PostgreSQL
+    + compress: 0 for restic, which compresses and finds again what it has already stored
+
+    Raises:
+        Fault: it could not be dumped whole; what is in the folder is worth nothing.
+    """
     with place.session(database.database) as session:
         _all_rows_seen(session, database)
         session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off;")
@@ -207,14 +218,14 @@ def _dumped(
         cluster = _cluster(session, name)
         _room(folder, cluster.bytes, name)
         # What sequences are at is no part of a snapshot: they are read before the dump reads them.
-        with _dump_beside(place, database.database, snapshot, folder / layout.DUMP) as finish:
+        with _dump_beside(place, database.database, snapshot, folder / layout.DUMP, compress) as finish:
             counted = census.taken(session, place, database.database, snapshot)
             finish()
     _globals(place, database, cluster, folder / layout.GLOBALS)
     _readable(place, folder / layout.DUMP)
     return DatabaseManifest(
         name=name,
-        server=configuration.server,
+        server=server,
         time=moment.isoformat(timespec="seconds"),
         database=database.database,
         user=database.user,
@@ -269,15 +280,10 @@ def _room(folder: Path, wanted: int, name: str) -> None:
 
 
 @contextmanager
-def _dump_beside(place: Place, database: str, snapshot: str, path: Path) -> Iterator[_Finish]:
-    """
-    Run pg_dump while something else goes on; what is given is called to wait for its end.
-
-    Uncompressed: restic compresses, and finds again what it has already stored.
-    """
-    command = place.command(
-        "pg_dump", "--format", "custom", "--compress", "0", "--snapshot", snapshot, "--dbname", database
-    )
+def _dump_beside(place: Place, database: str, snapshot: str, path: Path, compress: int) -> Iterator[_Finish]:
+    """Run pg_dump while something else goes on; what is given is called to wait for its end."""
+    options = ["--format", "custom", "--compress", str(compress), "--snapshot", snapshot]
+    command = place.command("pg_dump", *options, "--dbname", database)
     command += ["--lock-wait-timeout", str(LOCK_MILLISECONDS)]
     with path.open("wb") as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(

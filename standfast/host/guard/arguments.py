@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from standfast.host.guard.catalogue import Program
 from standfast.host.guard.shell import Word
@@ -11,8 +11,7 @@ from standfast.host.guard.shell import Word
 _NOT = ("false", "0", "no")
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """A word that is no option."""
 
     word: Word
@@ -20,15 +19,15 @@ class Argument:
     """It follows an option that we do not know, so it may be that option's value."""
 
 
-@dataclass
 class Arguments:
     """What a program was given."""
 
-    plain: list[Argument] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    values: list[tuple[str, Word]] = field(default_factory=list)
-    open: bool = False
-    """A word that only the shell knows may be any option."""
+    def __init__(self) -> None:
+        self.plain: list[Argument] = []
+        self.options: list[str] = []
+        self.values: list[tuple[str, Word]] = []
+        self.open = False
+        """A word that only the shell knows may be any option."""
 
     def has(self, spellings: str, *, abbreviated: bool = False) -> bool:
         """Whether one of the options ``-v|--volumes`` is there."""

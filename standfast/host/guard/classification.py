@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
+from typing import NamedTuple
 
 from standfast.host.guard import catalogue as catalogues
-from standfast.host.guard import matching, sql, unwrapping
+from standfast.host.guard import matching, unwrapping
 from standfast.host.guard.arguments import Arguments
-from standfast.host.guard.catalogue import Catalogue, Entry, Program
+from standfast.host.guard.catalogue import NOTHING, Catalogue, Entry, Program
 from standfast.host.guard.shell import Word
 from standfast.host.guard.unwrapping import Simple
 
@@ -21,8 +20,7 @@ READ_AHEAD = 4_000_000
 EVERY_PROGRAM = "*"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is known about one command."""
 
     level: str
@@ -35,13 +33,15 @@ class Verdict:
     """The command that is meant, without what it was wrapped in. It may hold secrets."""
     program: str = ""
     """Name of the guarded program, as the catalogue has it."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Variables that were set on the command line."""
     cleared: bool = False
     """Nothing else is inherited (``env -i``)."""
     cwd: str = ""
     inside: str = ""
     """Where it runs when it is not here: ``container db``, ``service db``, ``host web-1``."""
+    through: tuple[str, ...] = ()
+    """Words that say which container that is: ``docker compose -p shop``."""
 
     @property
     def harmless(self) -> bool:
@@ -87,7 +87,7 @@ def classify_all(
     if not argv:
         return []
     words = tuple(Word(each) for each in argv)
-    start = Simple(words, cwd or os.getcwd(), stdin=_stdin(stdin))  # noqa: PTH109 - text is wanted
+    start = Simple(words, cwd or os.getcwd(), stdin=_stdin(stdin))
     found: list[Verdict] = []
     try:
         for simple in unwrapping.simple_commands(start, known):
@@ -179,6 +179,7 @@ def _verdict(level: str, reason: str, simple: Simple, program: str, entry: Entry
         cleared=simple.cleared,
         cwd=simple.cwd,
         inside=simple.inside,
+        through=simple.through,
     )
 
 
@@ -237,15 +238,13 @@ class _SqlReader:
         if word.text == "-":
             self.stdin_named = True
             return
-        path = Path(self.simple.cwd, os.path.expanduser(word.text))  # noqa: PTH111 - it may be no user
-        if self.simple.inside or not word.known or path in map(Path, self.files):
-            if str(path) not in self.files:
-                self.unknown(f"the file {word.text} cannot be read from here")
+        path = os.path.join(self.simple.cwd, os.path.expanduser(word.text))
+        if path in self.files:
             return
-        self.files.add(str(path))
-        content = unwrapping.content(path)
+        self.files.add(path)
+        content = unwrapping.content(path) if word.known and not self.simple.inside else None
         if content is None:
-            self.unknown(f"the file {word.text} cannot be read")
+            self.unknown(f"the file {word.text} cannot be read from here")
         else:
             self._statements(content)
 
@@ -265,9 +264,11 @@ class _SqlReader:
             None,
         )
         verdict = _verdict(UNKNOWN, reason, self.simple, self.program.name, None)
-        self.unread.append(replace(verdict, hits=entry.hits if entry else ("database",)))
+        self.unread.append(verdict._replace(hits=entry.hits if entry else ("database",)))
 
     def _statements(self, text: str) -> None:
+        from standfast.host.guard import sql  # its pattern takes milliseconds to compile
+
         for each in sql.destructive(text):
             if each.kind == "run file":
                 self.file(Word(each.text))

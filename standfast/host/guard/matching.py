@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from standfast.host.guard.arguments import Argument, Arguments
 from standfast.host.guard.catalogue import Pattern, Program
@@ -82,10 +81,26 @@ def _paths(wanted: Sequence[str], rest: Sequence[Argument], cwd: str) -> int:
 def _reaches(word: Word, folder: str, cwd: str) -> bool:
     """Whether a path is a folder, above it or below it."""
     text = word.text.rstrip("*") if word.text.endswith("/*") else word.text
-    path = os.path.normpath(os.path.join(cwd, text)).replace("//", "/")  # noqa: PTH118 - pure text, no links
+    path = os.path.normpath(os.path.join(cwd, text)).replace("//", "/")
     return path == "/" or f"{folder}/".startswith(f"{path}/") or f"{path}/".startswith(f"{folder}/")
 
 
 def alike(text: str, pattern: str) -> bool:
     """Whether a word is like ``a|b*``."""
-    return any(fnmatchcase(text, each) for each in pattern.split("|"))
+    return any(_fits(text, each.split("*")) for each in pattern.split("|"))
+
+
+def _fits(text: str, parts: Sequence[str]) -> bool:
+    """Whether a text is these parts with anything between them; fnmatch compiles, which takes longer."""
+    if len(parts) == 1:
+        return text == parts[0]
+    first, *between, last = parts
+    if not text.startswith(first) or not text[len(first) :].endswith(last):
+        return False
+    rest = text[len(first) : len(text) - len(last)]
+    for part in between:
+        place = rest.find(part)
+        if place < 0:
+            return False
+        rest = rest[place + len(part) :]
+    return True

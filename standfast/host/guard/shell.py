@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from standfast.host.guard.catalogue import NOTHING
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -28,8 +30,7 @@ _OPERATORS = ("&&", "||", ";;", "|&", ";", "&", "|", "\n", "(", ")")
 _REDIRECTIONS = re.compile(r"(?:[0-9]*|&)(?:<<<|<<-?|<>|<|>>|>\||>&|<&|>)")
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """One argument."""
 
     text: str
@@ -39,12 +40,11 @@ class Word:
     """An unknown one that stands outside quotes: it can be any number of arguments."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A simple command."""
 
     words: tuple[Word, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     stdin: str = "inherited"
     """``inherited``, ``pipe``, ``file:NAME`` or ``text:…``."""
 

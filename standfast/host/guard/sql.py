@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""
@@ -41,8 +41,7 @@ _WEAKER = {("DISABLE", "ROW"), ("DISABLE", "TRIGGER"), ("DISABLE", "RULE"), ("NO
 _DEEPEST = 6
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """What one statement does."""
 
     kind: str
@@ -52,8 +51,7 @@ class Statement:
     """Beginning of the statement, or the file or shell command that it names; without values."""
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
 

@@ -6,15 +6,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from standfast.host.guard import shell
 from standfast.host.guard.arguments import Arguments, read
-from standfast.host.guard.catalogue import Catalogue, Program, Wrapper
+from standfast.host.guard.catalogue import NOTHING, Catalogue, Program, Wrapper
 from standfast.host.guard.shell import Word
 
 DEEPEST = 12
+LARGEST = 4_000_000
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _INTERPRETER = re.compile(
     r"python[0-9.]*|pypy[0-9.]*|node|nodejs|bun|deno|ruby[0-9.]*|php[0-9.]*|tsx|ts-node|ts-node-esm"
@@ -44,19 +44,20 @@ _DOCKER_RUN = ("-v", "-c")
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish")
 
 
-@dataclass(frozen=True)
-class Simple:
+class Simple(NamedTuple):
     """A command that runs nothing else that we know of."""
 
     words: tuple[Word, ...]
     cwd: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Variables that were set for it on the command line."""
     cleared: bool = False
     """``env -i``: nothing is inherited."""
     stdin: str = "inherited"
     inside: str = ""
     """Where it runs when it is not here: ``container db``, ``host web-1``."""
+    through: tuple[str, ...] = ()
+    """The words before ``exec`` or ``run`` that say which container that is: ``docker compose -p shop``."""
     via: tuple[str, ...] = ()
     """What it was wrapped in, outermost first."""
 
@@ -82,15 +83,20 @@ def simple_commands(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     if len(command.via) > DEEPEST:
         raise Unreadable(f"it is wrapped in more than {DEEPEST} others")
     yield command
-    name = PurePath(command.words[0].text).name.removesuffix(".exe").removesuffix(".cmd")
+    name = basename(command.words[0].text).removesuffix(".exe").removesuffix(".cmd")
     inner = _inner(name, catalogue)
     if inner is None:
         return
     for each in inner(command, catalogue):
-        yield from simple_commands(replace(each, via=(*command.via, name)), catalogue)
+        yield from simple_commands(each._replace(via=(*command.via, name)), catalogue)
 
 
 _Inner = Callable[[Simple, Catalogue], Iterator[Simple]]
+
+
+def basename(path: str) -> str:
+    """The last part of a path; importing pathlib would cost a shim milliseconds."""
+    return path.rpartition("/")[2]
 
 
 def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
@@ -108,7 +114,7 @@ def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
 
 def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """A wrapper that the catalogue describes: ``timeout 5 CMD``, ``uv run CMD``."""
-    name = PurePath(command.words[0].text).name
+    name = basename(command.words[0].text)
     wrapper = catalogue.wrappers[name]
     rest = list(command.words[1:])
     if wrapper.after:
@@ -128,7 +134,7 @@ def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         rest = rest[1:]
     if rest and rest[0].text == "--":
         rest = rest[1:]
-    yield replace(command, words=tuple(rest), environment=environment)
+    yield command._replace(words=tuple(rest), environment=environment)
 
 
 def _subcommand(words: Sequence[Word], wrapper: Wrapper) -> int | None:
@@ -193,7 +199,7 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             if name == "--unset" or text[:2] == "-u":
                 environment[value] = ""
             elif name == "--chdir" or text[:2] == "-C":
-                cwd = os.path.join(cwd, value)  # noqa: PTH118 - text; it need not exist
+                cwd = os.path.join(cwd, value)
             else:
                 inner = shell.commands(value, environment)
                 more = [word for each in inner for word in each.words]
@@ -204,7 +210,7 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         words = words[1:]
         if text == "--":
             break
-    yield replace(command, words=tuple(words), environment=environment, cleared=cleared, cwd=cwd)
+    yield command._replace(words=tuple(words), environment=environment, cleared=cleared, cwd=cwd)
 
 
 def _shell(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -223,14 +229,13 @@ def _shell(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     if reads and words:
         yield from text_commands(words[0], command, words[1:])
     elif words and words[0].known:
-        script = Path(command.cwd, words[0].text)
-        written = None if command.inside else content(script)
+        written = None if command.inside else content(os.path.join(command.cwd, words[0].text))
         if written is not None:
             yield from text_commands(Word(written), command, words[1:])
     elif command.stdin.startswith(("text:", "file:")):
         read = stdin_text(command)
         if read is not None:
-            yield from text_commands(Word(read), replace(command, stdin="inherited"), ())
+            yield from text_commands(Word(read), command._replace(stdin="inherited"), ())
 
 
 def text_commands(text: Word, command: Simple, arguments: Sequence[Word] = ()) -> Iterator[Simple]:
@@ -245,10 +250,10 @@ def text_commands(text: Word, command: Simple, arguments: Sequence[Word] = ()) -
     cwd = command.cwd
     for found in shell.commands(written, variables):
         if found.words[0].text == "cd" and len(found.words) > 1 and found.words[1].known:
-            cwd = os.path.join(cwd, os.path.expanduser(found.words[1].text))  # noqa: PTH118, PTH111
+            cwd = os.path.join(cwd, os.path.expanduser(found.words[1].text))
         stdin = command.stdin if found.stdin == "inherited" else found.stdin
         environment = {**command.environment, **found.environment}
-        yield replace(command, words=found.words, environment=environment, stdin=stdin, cwd=cwd)
+        yield command._replace(words=found.words, environment=environment, stdin=stdin, cwd=cwd)
 
 
 def _eval(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -282,7 +287,7 @@ def _ssh(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         return
     behind, _ = _options(rest[1:], values)
     text = " ".join(each.text for each in behind)
-    there = replace(command, inside=f"host {rest[0].text}", environment={}, cwd="/", stdin="pipe")
+    there = command._replace(inside=f"host {rest[0].text}", environment={}, cwd="/", stdin="pipe")
     yield from text_commands(Word(text), there)
 
 
@@ -296,14 +301,14 @@ def _find(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         paths.append(word)
     for index, word in enumerate(words):
         if word.text == "-delete":
-            yield replace(command, words=(Word("rm"), Word("-r"), *paths))
+            yield command._replace(words=(Word("rm"), Word("-r"), *paths))
         elif word.text in ("-exec", "-execdir", "-ok"):
             inner = []
             for each in words[index + 1 :]:
                 if each.text in (";", "+"):
                     break
                 inner += [Word(path.text, path.known) for path in paths] if each.text == "{}" else [each]
-            yield replace(command, words=tuple(inner))
+            yield command._replace(words=tuple(inner))
 
 
 def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -316,26 +321,22 @@ def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         ):
             if len(words) > 1:
                 name = words[1].text.partition(".")[0]
-                yield replace(command, words=(Word(name, words[1].known), *words[2:]))
+                yield command._replace(words=(Word(name, words[1].known), *words[2:]))
             return
         if text in ("-c", "-e", "--eval", "-r", "-p", "--print") and text != "-r":
             return
         words = (
             words[2:] if text in ("-W", "-X", "--require", "-r", "--import", "--loader", "-d") else words[1:]
         )
-    if (
-        words
-        and PurePath(command.words[0].text).name in ("bun", "deno")
-        and words[0].text in ("run", "x", "task")
-    ):
+    if words and basename(command.words[0].text) in ("bun", "deno") and words[0].text in ("run", "x", "task"):
         words = words[1:]
     if words:
-        yield replace(command, words=(Word(_script(words[0].text), words[0].known), *words[1:]))
+        yield command._replace(words=(Word(_script(words[0].text), words[0].known), *words[1:]))
 
 
 def _script(path: str) -> str:
     """Name of the program that a script is: ``node_modules/prisma/build/index.js`` is prisma."""
-    parts = PurePath(path).parts
+    parts = tuple(each for each in path.split("/") if each)
     if "node_modules" in parts and parts[-1] not in (".bin",):
         package = parts[len(parts) - 1 - parts[::-1].index("node_modules") + 1 :]
         if package and package[0] == ".bin":
@@ -348,10 +349,10 @@ def _script(path: str) -> str:
 
 
 def _package_runner(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
-    name = PurePath(command.words[0].text).name
+    name = basename(command.words[0].text)
     words = list(command.words[1:])
     if name == "corepack":
-        yield replace(command, words=tuple(Word(_package(each.text), each.known) for each in words))
+        yield command._replace(words=tuple(Word(_package(each.text), each.known) for each in words))
     elif name in ("npx", "bunx", "pnpx"):
         yield from _npx(command, words)
     else:
@@ -365,7 +366,7 @@ def _in_folder(command: Simple, words: Sequence[Word]) -> tuple[Simple, list[Wor
     rest, values = _options(words, _NPM_VALUES)
     for option, value in values:
         if option in ("--prefix", "-C", "--dir", "--cwd"):
-            command = replace(command, cwd=os.path.join(command.cwd, value.text))  # noqa: PTH118
+            command = command._replace(cwd=os.path.join(command.cwd, value.text))
     return command, rest
 
 
@@ -374,13 +375,13 @@ def _verb(command: Simple, name: str, words: Sequence[Word]) -> Iterator[Simple]
     if verb in ("exec", "x", "dlx"):
         yield from _npx(command, words[1:])
     elif verb == "workspace" and len(words) > 2:
-        yield replace(command, words=(Word(name), *words[2:]))
+        yield command._replace(words=(Word(name), *words[2:]))
     elif verb in ("run", "run-script", "rum", "urn"):
         there, rest = _in_folder(command, words[1:])
         yield from _package_script(there, rest, npm=name == "npm")
     elif name != "npm":
         found = list(_package_script(command, words, npm=False))
-        yield from found or [replace(command, words=(Word(_package(verb), words[0].known), *words[1:]))]
+        yield from found or [command._replace(words=(Word(_package(verb), words[0].known), *words[1:]))]
     elif verb in (*_LIFE, "t", "tst"):
         word = Word("test") if verb in ("t", "tst") else words[0]
         yield from _package_script(command, [word, *words[1:]], npm=True)
@@ -394,7 +395,7 @@ def _npx(command: Simple, words: Sequence[Word]) -> Iterator[Simple]:
     if rest and rest[0].text == "--":
         rest = rest[1:]
     if rest:
-        yield replace(command, words=(Word(_package(rest[0].text), rest[0].known), *rest[1:]))
+        yield command._replace(words=(Word(_package(rest[0].text), rest[0].known), *rest[1:]))
 
 
 def _package(text: str) -> str:
@@ -419,7 +420,7 @@ def _package_script(command: Simple, words: Sequence[Word], *, npm: bool) -> Ite
             continue
         found = list(text_commands(Word(text), command))
         if each == name and found:
-            found[-1] = replace(found[-1], words=(*found[-1].words, *arguments))
+            found[-1] = found[-1]._replace(words=(*found[-1].words, *arguments))
         yield from found
 
 
@@ -427,33 +428,34 @@ def _scripts(command: Simple) -> dict[str, object]:
     """The scripts of the nearest package.json."""
     if command.inside:
         return {}
-    folder = Path(command.cwd)
-    for each in (folder, *folder.parents):
-        text = content(each / "package.json")
-        if text is None:
-            continue
-        try:
-            scripts = json.loads(text).get("scripts")
-        except (ValueError, AttributeError):
-            return {}
-        return scripts if isinstance(scripts, dict) else {}
-    return {}
+    folder = command.cwd
+    text = content(os.path.join(folder, "package.json"))
+    while text is None and folder not in ("/", ""):
+        folder = os.path.dirname(folder)
+        text = content(os.path.join(folder, "package.json"))
+    try:
+        scripts = json.loads(text or "{}").get("scripts")
+    except (ValueError, AttributeError):
+        return {}
+    return scripts if isinstance(scripts, dict) else {}
 
 
 def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``docker exec C CMD``, ``docker compose exec S CMD``, ``docker run IMAGE CMD``; also docker-compose."""
     words = list(command.words)
-    if PurePath(words[0].text).name in ("docker-compose", "podman-compose"):
-        yield replace(command, words=(Word("docker"), Word("compose"), *words[1:]))
+    if basename(words[0].text) in ("docker-compose", "podman-compose"):
+        yield command._replace(words=(Word("docker"), Word("compose"), *words[1:]))
         return
     program = catalogue.programs.get("docker") or Program("docker")
     before = (*program.options_with_value, *_DOCKER_GLOBAL)
     rest, plain = words[1:], list[str]()
+    through: tuple[str, ...] = ()
     while not plain or plain[-1] not in ("exec", "run"):
         rest, _ = _options(rest, before)
         if not rest or len(plain) > 1 or (plain and plain[0] not in ("compose", "container")):
             return
         plain.append(rest[0].text)
+        through = tuple(each.text for each in words[: len(words) - len(rest)])
         rest = rest[1:]
     rest, values = _options(rest, (*program.options_with_value, *_DOCKER_RUN))
     pairs = [value.text.partition("=") for option, value in values if option in ("-e", "--env")]
@@ -462,29 +464,30 @@ def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         where = (
             f"a new container of {rest[0].text}" if plain[0] != "compose" and plain[-1] == "run" else where
         )
-        there = replace(command, inside=where, environment={name: value for name, _, value in pairs})
+        environment = {name: value for name, _, value in pairs}
+        there = command._replace(inside=where, environment=environment, through=through)
         entry = next((value for option, value in values if option == "--entrypoint"), None)
-        yield replace(there, words=(entry, *rest[1:]) if entry else tuple(rest[1:]))
+        yield there._replace(words=(entry, *rest[1:]) if entry else tuple(rest[1:]))
 
 
 def _kubectl(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     texts = [each.text for each in command.words]
     if "exec" in texts and "--" in texts:
-        yield replace(command, words=command.words[texts.index("--") + 1 :], inside="a pod", environment={})
+        yield command._replace(words=command.words[texts.index("--") + 1 :], inside="a pod", environment={})
 
 
 def _exec_prefix(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``bundle exec rails …``, ``bin/rails`` needs nothing."""
     words = list(command.words[1:])
     if words and words[0].text == "exec":
-        yield replace(command, words=tuple(words[1:]))
+        yield command._replace(words=tuple(words[1:]))
 
 
 def _flask(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``flask db downgrade`` is Alembic."""
     rest, _ = _options(command.words[1:], ("-A", "--app", "-e", "--env-file"))
     if rest and rest[0].text == "db":
-        yield replace(command, words=(Word("alembic"), *rest[1:]))
+        yield command._replace(words=(Word("alembic"), *rest[1:]))
 
 
 def _texts(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -498,7 +501,7 @@ def _xargs(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``xargs docker volume rm``: what it reads becomes arguments that nobody knows before."""
     rest, _ = _options(command.words[1:], ("-I", "-n", "-P", "-L", "-d", "-a", "-E", "-s", "-i"))
     if rest:
-        yield replace(command, words=(*rest, Word("(what xargs reads)", known=False)), stdin="inherited")
+        yield command._replace(words=(*rest, Word("(what xargs reads)", known=False)), stdin="inherited")
 
 
 _SPECIAL: dict[str, _Inner] = {
@@ -522,13 +525,14 @@ _SPECIAL: dict[str, _Inner] = {
 }
 
 
-def content(path: Path) -> str | None:
-    """A file's text; ``None`` when it cannot be read as one."""
+def content(path: str) -> str | None:
+    """A file's text; ``None`` when it cannot be read, or is too large to be read while somebody waits."""
     try:
-        if not path.is_file() or path.stat().st_size > 1_000_000:
+        if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
             return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (OSError, ValueError):
         return None
 
 
@@ -536,8 +540,10 @@ def stdin_text(command: Simple) -> str | None:
     """What a command will read; ``None`` when that cannot be known before it runs."""
     if command.stdin.startswith("text:"):
         return command.stdin[5:]
+    if command.stdin == "file:/dev/null":
+        return ""
     if command.stdin.startswith("file:") and not command.inside.startswith("host"):
-        return content(Path(command.cwd, command.stdin[5:]))
+        return content(os.path.join(command.cwd, command.stdin[5:]))
     return None
 
 

@@ -1,0 +1,59 @@
+"""Commands for the audit log and for messages: passwords and texts left out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+HIDDEN = "***"
+_TELLING = "PASS|PWD|SECRET|TOKEN|APIKEY|API_KEY|ACCESS_KEY|CREDENTIAL"
+_WORD = rf"[A-Za-z0-9_-]*(?:{_TELLING})[A-Za-z0-9_-]*"
+_ASSIGNMENT = re.compile(rf"(?i)(?<![A-Za-z0-9])({_WORD})=(?:'[^']*'|\"[^\"]*\"|\S+)")
+_OPTION = re.compile(rf"(?i)--?{_WORD}")
+# Everything between the scheme and the last @ before a space or a quote: passwords may hold any sign.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'\"]*)@")
+_WHOLE = re.compile(r"((?:-{1,2}[\w-]+=|\w+=)?[A-Za-z][A-Za-z0-9+.-]*://)(.*)@", re.DOTALL)
+"""In a word that begins with a URL, everything up to the last @ may be its password."""
+_QUERY = re.compile(r"(?i)([?&](?:password|sslpassword|token)=)[^&\s'\"]*")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+
+
+def masked(argv: Sequence[str]) -> str:
+    """A command on one line, without passwords in URLs, options and assignments, without texts in SQL."""
+    return shlex.join(masked_words(argv))
+
+
+def masked_words(argv: Sequence[str]) -> list[str]:
+    """The same, word by word."""
+    shown: list[str] = []
+    secret_follows = False
+    for word in argv:
+        if secret_follows:
+            shown.append(HIDDEN)
+            secret_follows = False
+            continue
+        shown.append(masked_text(_WHOLE.sub(_user_only, word) if _WHOLE.match(word) else word))
+        secret_follows = bool(_OPTION.fullmatch(word))
+    return [
+        f"-p{HIDDEN}"
+        if index
+        and argv[0].rpartition("/")[2].startswith(("mysql", "mariadb"))
+        and each[:2] == "-p"
+        and len(each) > 2
+        else each
+        for index, each in enumerate(shown)
+    ]
+
+
+def masked_text(text: str) -> str:
+    """A text in which there may be passwords."""
+    text = _URL.sub(_user_only, text)
+    text = _QUERY.sub(rf"\g<1>{HIDDEN}", text)
+    text = _ASSIGNMENT.sub(rf"\1={HIDDEN}", text)
+    return _TEXT.sub("'…'", text) if " " in text and "'" in text else text
+
+
+def _user_only(match: re.Match[str]) -> str:
+    user, colon, _ = match[2].partition(":")
+    return f"{match[1]}{user}:{HIDDEN}@" if colon else f"{match[1]}{user}@"
