@@ -23,7 +23,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import BenchError, timed
-from bench.main import Bench, reached
+from bench.declared import Declared
+from bench.main import reached
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 
@@ -161,7 +162,7 @@ class Contest:
         yield f"| writers of a volume stand still | {away} |"
 
 
-def start(bench: Bench) -> Server:
+def start(bench: Declared) -> Server:
     """The example's server with backups declared, nothing in them yet."""
     declared = bench.toybox()
     volumes = declared["docker"]["volumes"]
@@ -198,7 +199,7 @@ def main() -> None:
     os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
     load = os.getloadavg()
     try:
-        bench = Bench(folder, 1)
+        bench = Declared(folder)
         rows, files = (20_000, 5) if options.small else (options.rows, options.files)
         contest = Contest(start(bench), rows, files)
         contest.root("systemctl stop cron")  # nothing else begins by itself
