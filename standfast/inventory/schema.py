@@ -466,6 +466,24 @@ class Caddy(Part):
         return self
 
 
+class DatabaseRole(Part):
+    """A role that logs in to a database."""
+
+    name: DatabaseName = Field(examples=["toybox_app"])
+    """Its name in PostgreSQL."""
+    password: SecretName = Field(examples=["app_password"])
+    """Name of its password among the application's `secrets`; a role that is there keeps its own."""
+
+
+class DatabaseRoles(Part):
+    """Two roles instead of one that may do everything. They are made when they are not there."""
+
+    app: DatabaseRole = Field(examples=[{"name": "toybox_app", "password": "app_password"}])
+    """The application's: it reads and writes rows and owns nothing."""
+    migrate: DatabaseRole = Field(examples=[{"name": "toybox_migrate", "password": "migrate_password"}])
+    """The migrations': it owns the tables; those that `user` owns become its own."""
+
+
 class Database(Part):
     """A database of PostgreSQL, in a service of an application or on the server itself."""
 
@@ -485,8 +503,24 @@ class Database(Part):
     may_shrink: list[OneLine] = Field(default=[], examples=[["public.django_session"]])
     """
     Tables that may lose half their rows or more from one copy to the next without an alarm, such as sessions
-    and queues: `schema.table`; `*` stands for any text.
+    and queues: `schema.table`; `*` stands for any text. The guard lets them be truncated as well.
     """
+    protect: bool | None = Field(default=None, examples=[True])
+    """
+    Whether the database refuses DROP of tables, columns and schemas, and TRUNCATE, whoever asks, outside of a
+    window (`sudo standfast-host guard allow`); `user` must be a superuser then. `false` takes the guard out
+    again. Default: the database is left as it is. Migrations that drop something need a window.
+    """
+    roles: DatabaseRoles | None = Field(
+        default=None,
+        examples=[
+            {
+                "app": {"name": "toybox_app", "password": "app_password"},
+                "migrate": {"name": "toybox_migrate", "password": "migrate_password"},
+            }
+        ],
+    )
+    """Roles for the application and for migrations. Left out: roles and owners are left as they are."""
 
     @model_validator(mode="after")
     def _app_or_socket(self) -> Database:

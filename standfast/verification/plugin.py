@@ -16,7 +16,7 @@ import pytest
 from testinfra.host import Host as LiveHost
 
 from standfast.inventory.loader import Loaded, load
-from standfast.inventory.schema import Host
+from standfast.inventory.schema import Environment, Host
 from standfast.verification.ssh import live_host
 
 THINGS: dict[str, Callable[[Host], list[str]]] = {
@@ -96,6 +96,12 @@ def host(server: str, connections: Connections) -> LiveHost:
 def declared(server: str, request: pytest.FixtureRequest) -> Host:
     """The server's part of the inventory."""
     return request.config.stash[loaded_key].inventory.hosts[server]
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> Environment:
+    """How precious the environment is."""
+    return request.config.stash[loaded_key].inventory.environment
 
 
 @pytest.hookimpl(wrapper=True)
