@@ -36,6 +36,10 @@ FORBIDDEN = {
     "deploys": ("click", *(f"standfast.{room}" for room in ("cli", "engine", "lab", "verification"))),
     "standfast/engine": ("click", "standfast.cli", "standfast.lab"),
     "standfast/recovery": ("click", "standfast.cli", "standfast.lab", "standfast.verification"),
+    "standfast/guard": (
+        *("pyinfra", "gevent", "click", "deploys"),
+        *(f"standfast.{room}" for room in ("cli", "facts", "operations", "lab", "recovery", "verification")),
+    ),
     "standfast/lab": (
         *("click", "pyinfra", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "facts", "operations", "verification")),

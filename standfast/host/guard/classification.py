@@ -1,0 +1,302 @@
+"""What a command would do: harmless, destructive, or not to be known."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from standfast.host.guard import catalogue as catalogues
+from standfast.host.guard import matching, sql, unwrapping
+from standfast.host.guard.arguments import Arguments
+from standfast.host.guard.catalogue import Catalogue, Entry, Program
+from standfast.host.guard.shell import Word
+from standfast.host.guard.unwrapping import Simple
+
+HARMLESS, UNKNOWN, DESTRUCTIVE = "harmless", "unknown", "destructive"
+READ_AHEAD = 4_000_000
+EVERY_PROGRAM = "*"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known about one command."""
+
+    level: str
+    """``harmless``, ``destructive``, or ``unknown``: guarded, and it depends on what nobody sees."""
+    reason: str = ""
+    """In plain words; empty when harmless."""
+    entry: Entry | None = None
+    hits: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """The command that is meant, without what it was wrapped in. It may hold secrets."""
+    program: str = ""
+    """Name of the guarded program, as the catalogue has it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that were set on the command line."""
+    cleared: bool = False
+    """Nothing else is inherited (``env -i``)."""
+    cwd: str = ""
+    inside: str = ""
+    """Where it runs when it is not here: ``container db``, ``service db``, ``host web-1``."""
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it may simply run."""
+        return self.level == HARMLESS
+
+
+@cache
+def shipped() -> Catalogue:
+    """The catalogue that comes with standfast, read once."""
+    return catalogues.shipped()
+
+
+def classify(
+    argv: Sequence[str],
+    *,
+    catalogue: Catalogue | None = None,
+    cwd: str | None = None,
+    stdin: int | None = None,
+) -> Verdict:
+    """
+    Judge a command by the worst that it runs; nothing is run, contacted or changed.
+
+    + argv: the program and its arguments, as they would be executed
+    + catalogue: the shipped one when left out
+    + cwd: folder in which it would run; this one when left out
+    + stdin: the open file that it would read; without one, its input counts as a terminal's
+    """
+    verdicts = classify_all(argv, catalogue=catalogue, cwd=cwd, stdin=stdin)
+    order = {DESTRUCTIVE: 0, UNKNOWN: 1}
+    return min(verdicts, key=lambda each: order[each.level], default=Verdict(HARMLESS))
+
+
+def classify_all(
+    argv: Sequence[str],
+    *,
+    catalogue: Catalogue | None = None,
+    cwd: str | None = None,
+    stdin: int | None = None,
+) -> list[Verdict]:
+    """Every destructive or unknown command in a command, in the order in which they would run."""
+    known = catalogue or shipped()
+    if not argv:
+        return []
+    words = tuple(Word(each) for each in argv)
+    start = Simple(words, cwd or os.getcwd(), stdin=_stdin(stdin))  # noqa: PTH109 - text is wanted
+    found: list[Verdict] = []
+    try:
+        for simple in unwrapping.simple_commands(start, known):
+            found += _judged(simple, known)
+    except unwrapping.Unreadable as problem:
+        found.append(_verdict(UNKNOWN, f"It cannot be known what this runs: {problem}.", start, "", None))
+    return _once(found)
+
+
+def _once(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    seen: list[Verdict] = []
+    for each in verdicts:
+        if all((each.reason, each.command) != (other.reason, other.command) for other in seen):
+            seen.append(each)
+    return seen
+
+
+def _judged(simple: Simple, known: Catalogue) -> Iterator[Verdict]:
+    first = simple.words[0]
+    if not first.known:
+        yield from _unknown_program(simple, known)
+        return
+    program = known.program(first.text)
+    if program is None:
+        return
+    broken = known.broken.get(program.name) or known.broken.get(EVERY_PROGRAM)
+    if broken:
+        reason = f"It cannot be judged before this is right: {broken}"
+        yield _verdict(UNKNOWN, reason, simple, program.name, None)
+        return
+    entries = known.by_program.get(program.name, ())
+    given = _arguments(program, simple, entries)
+    kinds, unread = _sql(program, given, simple, known)
+    for entry in entries:
+        level = max(
+            (matching.like(each, given, program, kinds, simple.cwd) for each in entry.when),
+            default=matching.NO,
+        )
+        if level == matching.YES:
+            yield _verdict(DESTRUCTIVE, entry.does, simple, program.name, entry)
+        elif level == matching.MAYBE:
+            words = next((each.text for each in simple.words if not each.known), "a variable")
+            reason = f"What {words} stands for is not known here, and it can make this: {entry.does}"
+            yield _verdict(UNKNOWN, reason, simple, program.name, entry)
+    yield from unread
+
+
+def _unknown_program(simple: Simple, known: Catalogue) -> Iterator[Verdict]:
+    """A program that only the shell knows counts as a guarded one when the rest is like its commands."""
+    for program in known.programs.values():
+        entries = [
+            each
+            for each in known.by_program.get(program.name, ())
+            if any(one.words or one.flags for one in each.when)
+        ]
+        given = _arguments(program, simple, entries)
+        for entry in entries:
+            if any(
+                (one.words or one.flags)
+                and matching.like(one, given, program, (), simple.cwd) == matching.YES
+                for one in entry.when
+            ):
+                reason = f"If {simple.words[0].text} is {program.name}: {entry.does}"
+                yield _verdict(UNKNOWN, reason, simple, program.name, entry)
+                return
+
+
+def _arguments(program: Program, simple: Simple, entries: Sequence[Entry]) -> Arguments:
+    flags = [
+        spelling
+        for entry in entries
+        for pattern in entry.when
+        for flag in (*pattern.flags, *pattern.without)
+        for spelling in flag.split("|")
+        if spelling not in program.options_with_value
+    ]
+    return unwrapping.arguments(program, simple, flags)
+
+
+def _verdict(level: str, reason: str, simple: Simple, program: str, entry: Entry | None) -> Verdict:
+    return Verdict(
+        level=level,
+        reason=reason,
+        entry=entry,
+        hits=entry.hits if entry else (),
+        command=simple.texts,
+        program=program,
+        environment=simple.environment,
+        cleared=simple.cleared,
+        cwd=simple.cwd,
+        inside=simple.inside,
+    )
+
+
+def _sql(
+    program: Program, given: Arguments, simple: Simple, known: Catalogue
+) -> tuple[list[str], list[Verdict]]:
+    """Kinds of the destructive statements, and verdicts on what could not be read."""
+    source = program.sql
+    if source is None or (source.words and not matching.alike(_first(given), "|".join(source.words))):
+        return [], []
+    reader = _SqlReader(program, simple, known)
+    for word in given.of(source.text):
+        reader.text(word)
+    for word in given.of(source.files):
+        reader.file(word)
+    if source.arguments >= 0:
+        for argument in given.plain[source.arguments :]:
+            reader.text(argument.word)
+    default = source.stdin == "default" and not reader.asked
+    if default or given.has(source.stdin) or reader.stdin_named:
+        reader.stdin()
+    if given.open and not reader.asked:
+        reader.unknown("its arguments are only known when it runs")
+    return reader.kinds, reader.unread
+
+
+def _first(given: Arguments) -> str:
+    return " ".join(each.word.text for each in given.plain[:2])
+
+
+class _SqlReader:
+    """Collects what the SQL of one command does."""
+
+    def __init__(self, program: Program, simple: Simple, known: Catalogue) -> None:
+        self.program = program
+        self.simple = simple
+        self.known = known
+        self.kinds: list[str] = []
+        self.unread: list[Verdict] = []
+        self.asked = False
+        self.stdin_named = False
+        self.files: set[str] = set()
+
+    def text(self, word: Word) -> None:
+        """SQL in an argument."""
+        self.asked = True
+        if not word.known and not word.text.strip().upper().startswith(
+            ("SELECT", "INSERT", "SHOW", "EXPLAIN")
+        ):
+            self.unknown(f"the statement is only known when it runs: {word.text[:60]}")
+        self._statements(word.text)
+
+    def file(self, word: Word) -> None:
+        """SQL in a file."""
+        self.asked = True
+        if word.text == "-":
+            self.stdin_named = True
+            return
+        path = Path(self.simple.cwd, os.path.expanduser(word.text))  # noqa: PTH111 - it may be no user
+        if self.simple.inside or not word.known or path in map(Path, self.files):
+            if str(path) not in self.files:
+                self.unknown(f"the file {word.text} cannot be read from here")
+            return
+        self.files.add(str(path))
+        content = unwrapping.content(path)
+        if content is None:
+            self.unknown(f"the file {word.text} cannot be read")
+        else:
+            self._statements(content)
+
+    def stdin(self) -> None:
+        """SQL that is piped in."""
+        content = unwrapping.stdin_text(self.simple)
+        if content is not None:
+            self._statements(content)
+        elif self.simple.stdin != "inherited":
+            self.unknown("it takes its statements from a pipe, which cannot be read before it runs")
+
+    def unknown(self, why: str) -> None:
+        """Note something that nobody can see from here."""
+        reason = f"What this {self.program.name} would do is not known: {why}."
+        entry = next(
+            (each for each in self.known.by_program.get(self.program.name, ()) if each.name == "sql-drop"),
+            None,
+        )
+        verdict = _verdict(UNKNOWN, reason, self.simple, self.program.name, None)
+        self.unread.append(replace(verdict, hits=entry.hits if entry else ("database",)))
+
+    def _statements(self, text: str) -> None:
+        for each in sql.destructive(text):
+            if each.kind == "run file":
+                self.file(Word(each.text))
+            elif each.kind == "run shell":
+                inner = unwrapping.text_commands(Word(each.text), self.simple)
+                for one in inner:
+                    for simple in unwrapping.simple_commands(one, self.known):
+                        self.unread += _judged(simple, self.known)
+            elif each.kind == "unreadable":
+                self.unknown(each.text)
+            else:
+                self.kinds.append(each.kind)
+
+
+def _stdin(descriptor: int | None) -> str:
+    """What an open file says to somebody who must not read it."""
+    if descriptor is None:
+        return "inherited"
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if os.isatty(descriptor):
+            return "inherited"
+        if stat.S_ISREG(mode):
+            size = os.fstat(descriptor).st_size
+            if size > READ_AHEAD:
+                return "pipe"
+            start = os.lseek(descriptor, 0, os.SEEK_CUR)
+            return "text:" + os.pread(descriptor, size, start).decode(errors="replace")
+    except OSError:
+        return "inherited"
+    # /dev/null and the like hold nothing.
+    return "inherited" if stat.S_ISCHR(mode) else "pipe"

@@ -1,0 +1,546 @@
+"""The commands that a command runs: behind ``env``, ``sh -c``, ``npx``, ``docker exec``, in package.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+from standfast.host.guard import shell
+from standfast.host.guard.arguments import Arguments, read
+from standfast.host.guard.catalogue import Catalogue, Program, Wrapper
+from standfast.host.guard.shell import Word
+
+DEEPEST = 12
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_INTERPRETER = re.compile(
+    r"python[0-9.]*|pypy[0-9.]*|node|nodejs|bun|deno|ruby[0-9.]*|php[0-9.]*|tsx|ts-node|ts-node-esm"
+)
+_VERSION = re.compile(r"(.)@[^/]*$")
+_RUNNERS = ("npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx", "yarnpkg", "corepack")
+_NPX_VALUES = (
+    "-p",
+    "--package",
+    "-c",
+    "--call",
+    "-w",
+    "--workspace",
+    "--registry",
+    "--cache",
+    "--prefix",
+    "-C",
+    "--dir",
+)
+_NPM_VALUES = (
+    *("-w", "--workspace", "--prefix", "-C", "--dir", "--cwd", "-F", "--filter"),
+    *("--loglevel", "--registry"),
+)
+_LIFE = ("test", "start", "stop", "restart")
+_DOCKER_GLOBAL = ("-c", "-f")
+_DOCKER_RUN = ("-v", "-c")
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish")
+
+
+@dataclass(frozen=True)
+class Simple:
+    """A command that runs nothing else that we know of."""
+
+    words: tuple[Word, ...]
+    cwd: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that were set for it on the command line."""
+    cleared: bool = False
+    """``env -i``: nothing is inherited."""
+    stdin: str = "inherited"
+    inside: str = ""
+    """Where it runs when it is not here: ``container db``, ``host web-1``."""
+    via: tuple[str, ...] = ()
+    """What it was wrapped in, outermost first."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its words."""
+        return tuple(each.text for each in self.words)
+
+
+class Unreadable(Exception):
+    """A wrapper of which it cannot be known what it runs."""
+
+
+def simple_commands(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """
+    Everything that a command runs, itself too.
+
+    Raises:
+        Unreadable: it is nested too deeply.
+    """
+    if not command.words or not command.words[0].text:
+        return
+    if len(command.via) > DEEPEST:
+        raise Unreadable(f"it is wrapped in more than {DEEPEST} others")
+    yield command
+    name = PurePath(command.words[0].text).name.removesuffix(".exe").removesuffix(".cmd")
+    inner = _inner(name, catalogue)
+    if inner is None:
+        return
+    for each in inner(command, catalogue):
+        yield from simple_commands(replace(each, via=(*command.via, name)), catalogue)
+
+
+_Inner = Callable[[Simple, Catalogue], Iterator[Simple]]
+
+
+def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
+    found: _Inner | None = _SPECIAL.get(name)
+    if found is None and name in _SHELLS:
+        found = _shell
+    if found is None and name in _RUNNERS:
+        found = _package_runner
+    if found is None and name in catalogue.wrappers:
+        found = _wrapped
+    if found is None and _INTERPRETER.fullmatch(name):
+        found = _interpreter
+    return found
+
+
+def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """A wrapper that the catalogue describes: ``timeout 5 CMD``, ``uv run CMD``."""
+    name = PurePath(command.words[0].text).name
+    wrapper = catalogue.wrappers[name]
+    rest = list(command.words[1:])
+    if wrapper.after:
+        place = _subcommand(rest, wrapper)
+        if place is None:
+            return
+        rest = rest[place + 1 :]
+    rest, _ = _options(rest, wrapper.options_with_value)
+    environment = dict(command.environment)
+    skip = wrapper.skip
+    while rest and (skip or (wrapper.assignments and _ASSIGNMENT.fullmatch(rest[0].text))):
+        match = _ASSIGNMENT.fullmatch(rest[0].text) if wrapper.assignments else None
+        if match:
+            environment[match[1]] = match[2]
+        else:
+            skip -= 1
+        rest = rest[1:]
+    if rest and rest[0].text == "--":
+        rest = rest[1:]
+    yield replace(command, words=tuple(rest), environment=environment)
+
+
+def _subcommand(words: Sequence[Word], wrapper: Wrapper) -> int | None:
+    """Index of the word behind which the wrapped command begins."""
+    for index, word in enumerate(words):
+        if word.text in wrapper.after:
+            return index
+        if not word.text.startswith("-") and (
+            not index or words[index - 1].text not in wrapper.options_with_value
+        ):
+            return None
+    return None
+
+
+def _options(words: Sequence[Word], with_value: Sequence[str]) -> tuple[list[Word], list[tuple[str, Word]]]:
+    """What comes behind a wrapper's own options, and the values of those."""
+    rest, values = list(words), []
+    while rest and rest[0].text.startswith("-") and rest[0].text not in ("-", "--"):
+        word, rest = rest[0], rest[1:]
+        name, equals, value = word.text.partition("=")
+        option, remainder = _letter(name, with_value)
+        if equals and name.startswith("--"):
+            values.append((name, Word(value, word.known)))
+        elif option and remainder:
+            values.append((option, Word(remainder + equals + value, word.known)))
+        elif (option or name in with_value) and rest:
+            values.append((option or name, rest[0]))
+            rest = rest[1:]
+    return rest, values
+
+
+def _letter(name: str, with_value: Sequence[str]) -> tuple[str, str]:
+    """The first option with a value in a cluster such as ``-itu``, and what of it is that value already."""
+    if name.startswith("--") or name in with_value:
+        return "", ""
+    for index, letter in enumerate(name[1:], start=1):
+        if f"-{letter}" in with_value:
+            return f"-{letter}", name[index + 1 :]
+    return "", ""
+
+
+def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    words = list(command.words[1:])
+    environment, cleared, cwd = dict(command.environment), command.cleared, command.cwd
+    while words:
+        text = words[0].text
+        name = text.partition("=")[0]
+        if match := _ASSIGNMENT.fullmatch(text):
+            environment[match[1]] = match[2]
+        elif text in ("-i", "-", "--ignore-environment"):
+            cleared, environment = True, {}
+        elif name in ("-u", "--unset", "-C", "--chdir", "-S", "--split-string") or text[:2] in (
+            "-u",
+            "-C",
+            "-S",
+        ):
+            short = len(text) > 2 and text[1] != "-"
+            value = text[2:] if short else text.partition("=")[2]
+            if not value and len(words) > 1:
+                words = words[1:]
+                value = words[0].text
+            if name == "--unset" or text[:2] == "-u":
+                environment[value] = ""
+            elif name == "--chdir" or text[:2] == "-C":
+                cwd = os.path.join(cwd, value)  # noqa: PTH118 - text; it need not exist
+            else:
+                inner = shell.commands(value, environment)
+                more = [word for each in inner for word in each.words]
+                words = [words[0], *more, *words[1:]]
+                environment.update({key: val for each in inner for key, val in each.environment.items()})
+        elif not text.startswith("-"):
+            break
+        words = words[1:]
+        if text == "--":
+            break
+    yield replace(command, words=tuple(words), environment=environment, cleared=cleared, cwd=cwd)
+
+
+def _shell(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``sh -c TEXT ARGUMENTS``, ``bash -lc TEXT``, ``bash script``."""
+    words = list(command.words[1:])
+    reads = False
+    while words and words[0].text[:1] in ("-", "+") and len(words[0].text) > 1:
+        text = words[0].text
+        words = words[1:]
+        if text in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file"):
+            words = words[1:]
+        elif text == "--command" or ("c" in text and not text.startswith("--")):
+            reads = True
+        elif text == "--":
+            break
+    if reads and words:
+        yield from text_commands(words[0], command, words[1:])
+    elif words and words[0].known:
+        script = Path(command.cwd, words[0].text)
+        written = None if command.inside else content(script)
+        if written is not None:
+            yield from text_commands(Word(written), command, words[1:])
+    elif command.stdin.startswith(("text:", "file:")):
+        read = stdin_text(command)
+        if read is not None:
+            yield from text_commands(Word(read), replace(command, stdin="inherited"), ())
+
+
+def text_commands(text: Word, command: Simple, arguments: Sequence[Word] = ()) -> Iterator[Simple]:
+    """The commands of a shell's text, run where and as `command` is."""
+    variables = dict(command.environment)
+    if not command.cleared:
+        variables = {**os.environ, **variables} if not command.inside else variables
+    written = text.text
+    for index, each in enumerate(arguments):
+        if each.known and index:
+            written = written.replace(f"${index}", each.text)
+    cwd = command.cwd
+    for found in shell.commands(written, variables):
+        if found.words[0].text == "cd" and len(found.words) > 1 and found.words[1].known:
+            cwd = os.path.join(cwd, os.path.expanduser(found.words[1].text))  # noqa: PTH118, PTH111
+        stdin = command.stdin if found.stdin == "inherited" else found.stdin
+        environment = {**command.environment, **found.environment}
+        yield replace(command, words=found.words, environment=environment, stdin=stdin, cwd=cwd)
+
+
+def _eval(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    text = " ".join(each.text for each in command.words[1:])
+    yield from text_commands(Word(text), command)
+
+
+def _alias(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``alias r='prisma migrate reset'``: what it would run is judged where it is written."""
+    for word in command.words[1:]:
+        if "=" in word.text:
+            yield from text_commands(Word(word.text.partition("=")[2]), command)
+
+
+def _su(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    _, values = _options(command.words[1:], ("-c", "--command", "-s", "-g"))
+    words = command.words[1:]
+    for index, word in enumerate(words):
+        if word.text in ("-c", "--command", "-lc") and index + 1 < len(words):
+            yield from text_commands(words[index + 1], command)
+            return
+    for name, value in values:
+        if name == "--command":
+            yield from text_commands(value, command)
+
+
+def _ssh(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    values = tuple(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
+    rest, _ = _options(command.words[1:], values)
+    if len(rest) < 2:
+        return
+    behind, _ = _options(rest[1:], values)
+    text = " ".join(each.text for each in behind)
+    there = replace(command, inside=f"host {rest[0].text}", environment={}, cwd="/", stdin="pipe")
+    yield from text_commands(Word(text), there)
+
+
+def _find(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``find PATHS … -delete`` is an rm -r of its paths; ``-exec`` runs a command."""
+    words = command.words[1:]
+    paths = []
+    for word in words:
+        if word.text.startswith(("-", "(", "!")):
+            break
+        paths.append(word)
+    for index, word in enumerate(words):
+        if word.text == "-delete":
+            yield replace(command, words=(Word("rm"), Word("-r"), *paths))
+        elif word.text in ("-exec", "-execdir", "-ok"):
+            inner = []
+            for each in words[index + 1 :]:
+                if each.text in (";", "+"):
+                    break
+                inner += [Word(path.text, path.known) for path in paths] if each.text == "{}" else [each]
+            yield replace(command, words=tuple(inner))
+
+
+def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``python -m alembic …``, ``node node_modules/.bin/prisma …``, ``php artisan …``."""
+    words = list(command.words[1:])
+    while words and words[0].text.startswith("-"):
+        text = words[0].text
+        if text in ("-m", "-S") or (
+            text.startswith("-") and text.endswith("m") and not text.startswith("--")
+        ):
+            if len(words) > 1:
+                name = words[1].text.partition(".")[0]
+                yield replace(command, words=(Word(name, words[1].known), *words[2:]))
+            return
+        if text in ("-c", "-e", "--eval", "-r", "-p", "--print") and text != "-r":
+            return
+        words = (
+            words[2:] if text in ("-W", "-X", "--require", "-r", "--import", "--loader", "-d") else words[1:]
+        )
+    if (
+        words
+        and PurePath(command.words[0].text).name in ("bun", "deno")
+        and words[0].text in ("run", "x", "task")
+    ):
+        words = words[1:]
+    if words:
+        yield replace(command, words=(Word(_script(words[0].text), words[0].known), *words[1:]))
+
+
+def _script(path: str) -> str:
+    """Name of the program that a script is: ``node_modules/prisma/build/index.js`` is prisma."""
+    parts = PurePath(path).parts
+    if "node_modules" in parts and parts[-1] not in (".bin",):
+        package = parts[len(parts) - 1 - parts[::-1].index("node_modules") + 1 :]
+        if package and package[0] == ".bin":
+            return package[-1]
+        if package and package[0].startswith("@") and len(package) > 1:
+            return package[1]
+        if package:
+            return package[0]
+    return path
+
+
+def _package_runner(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    name = PurePath(command.words[0].text).name
+    words = list(command.words[1:])
+    if name == "corepack":
+        yield replace(command, words=tuple(Word(_package(each.text), each.known) for each in words))
+    elif name in ("npx", "bunx", "pnpx"):
+        yield from _npx(command, words)
+    else:
+        there, rest = _in_folder(command, words)
+        if rest:
+            yield from _verb(there, name, rest)
+
+
+def _in_folder(command: Simple, words: Sequence[Word]) -> tuple[Simple, list[Word]]:
+    """Behind the options of npm and its kin, in the folder that they name."""
+    rest, values = _options(words, _NPM_VALUES)
+    for option, value in values:
+        if option in ("--prefix", "-C", "--dir", "--cwd"):
+            command = replace(command, cwd=os.path.join(command.cwd, value.text))  # noqa: PTH118
+    return command, rest
+
+
+def _verb(command: Simple, name: str, words: Sequence[Word]) -> Iterator[Simple]:
+    verb = words[0].text
+    if verb in ("exec", "x", "dlx"):
+        yield from _npx(command, words[1:])
+    elif verb == "workspace" and len(words) > 2:
+        yield replace(command, words=(Word(name), *words[2:]))
+    elif verb in ("run", "run-script", "rum", "urn"):
+        there, rest = _in_folder(command, words[1:])
+        yield from _package_script(there, rest, npm=name == "npm")
+    elif name != "npm":
+        found = list(_package_script(command, words, npm=False))
+        yield from found or [replace(command, words=(Word(_package(verb), words[0].known), *words[1:]))]
+    elif verb in (*_LIFE, "t", "tst"):
+        word = Word("test") if verb in ("t", "tst") else words[0]
+        yield from _package_script(command, [word, *words[1:]], npm=True)
+
+
+def _npx(command: Simple, words: Sequence[Word]) -> Iterator[Simple]:
+    rest, values = _options(words, _NPX_VALUES)
+    for option, value in values:
+        if option in ("-c", "--call"):
+            yield from text_commands(value, command)
+    if rest and rest[0].text == "--":
+        rest = rest[1:]
+    if rest:
+        yield replace(command, words=(Word(_package(rest[0].text), rest[0].known), *rest[1:]))
+
+
+def _package(text: str) -> str:
+    """``prisma@6.19`` is prisma."""
+    return _VERSION.sub(r"\1", text)
+
+
+def _package_script(command: Simple, words: Sequence[Word], *, npm: bool) -> Iterator[Simple]:
+    """What package.json says that a script runs, with those before and after it."""
+    if not words:
+        return
+    scripts = _scripts(command)
+    name = words[0].text
+    arguments = list(words[1:])
+    if arguments and arguments[0].text == "--":
+        arguments = arguments[1:]
+    elif npm and "--" in [each.text for each in arguments]:
+        arguments = arguments[[each.text for each in arguments].index("--") + 1 :]
+    for each in (f"pre{name}", name, f"post{name}"):
+        text = scripts.get(each)
+        if not isinstance(text, str):
+            continue
+        found = list(text_commands(Word(text), command))
+        if each == name and found:
+            found[-1] = replace(found[-1], words=(*found[-1].words, *arguments))
+        yield from found
+
+
+def _scripts(command: Simple) -> dict[str, object]:
+    """The scripts of the nearest package.json."""
+    if command.inside:
+        return {}
+    folder = Path(command.cwd)
+    for each in (folder, *folder.parents):
+        text = content(each / "package.json")
+        if text is None:
+            continue
+        try:
+            scripts = json.loads(text).get("scripts")
+        except (ValueError, AttributeError):
+            return {}
+        return scripts if isinstance(scripts, dict) else {}
+    return {}
+
+
+def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``docker exec C CMD``, ``docker compose exec S CMD``, ``docker run IMAGE CMD``; also docker-compose."""
+    words = list(command.words)
+    if PurePath(words[0].text).name in ("docker-compose", "podman-compose"):
+        yield replace(command, words=(Word("docker"), Word("compose"), *words[1:]))
+        return
+    program = catalogue.programs.get("docker") or Program("docker")
+    before = (*program.options_with_value, *_DOCKER_GLOBAL)
+    rest, plain = words[1:], list[str]()
+    while not plain or plain[-1] not in ("exec", "run"):
+        rest, _ = _options(rest, before)
+        if not rest or len(plain) > 1 or (plain and plain[0] not in ("compose", "container")):
+            return
+        plain.append(rest[0].text)
+        rest = rest[1:]
+    rest, values = _options(rest, (*program.options_with_value, *_DOCKER_RUN))
+    pairs = [value.text.partition("=") for option, value in values if option in ("-e", "--env")]
+    if len(rest) > 1:
+        where = f"{'service' if plain[0] == 'compose' else 'container'} {rest[0].text}"
+        where = (
+            f"a new container of {rest[0].text}" if plain[0] != "compose" and plain[-1] == "run" else where
+        )
+        there = replace(command, inside=where, environment={name: value for name, _, value in pairs})
+        entry = next((value for option, value in values if option == "--entrypoint"), None)
+        yield replace(there, words=(entry, *rest[1:]) if entry else tuple(rest[1:]))
+
+
+def _kubectl(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    texts = [each.text for each in command.words]
+    if "exec" in texts and "--" in texts:
+        yield replace(command, words=command.words[texts.index("--") + 1 :], inside="a pod", environment={})
+
+
+def _exec_prefix(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``bundle exec rails …``, ``bin/rails`` needs nothing."""
+    words = list(command.words[1:])
+    if words and words[0].text == "exec":
+        yield replace(command, words=tuple(words[1:]))
+
+
+def _flask(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``flask db downgrade`` is Alembic."""
+    rest, _ = _options(command.words[1:], ("-A", "--app", "-e", "--env-file"))
+    if rest and rest[0].text == "db":
+        yield replace(command, words=(Word("alembic"), *rest[1:]))
+
+
+def _texts(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``concurrently 'npm run a' 'npm run b'``, ``nix-shell --run TEXT``: texts for a shell."""
+    for word in command.words[1:]:
+        if " " in word.text or not word.known:
+            yield from text_commands(word, command)
+
+
+def _xargs(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``xargs docker volume rm``: what it reads becomes arguments that nobody knows before."""
+    rest, _ = _options(command.words[1:], ("-I", "-n", "-P", "-L", "-d", "-a", "-E", "-s", "-i"))
+    if rest:
+        yield replace(command, words=(*rest, Word("(what xargs reads)", known=False)), stdin="inherited")
+
+
+_SPECIAL: dict[str, _Inner] = {
+    "env": _env,
+    "eval": _eval,
+    "alias": _alias,
+    "su": _su,
+    "runuser": _su,
+    "ssh": _ssh,
+    "find": _find,
+    "docker": _docker,
+    "podman": _docker,
+    "docker-compose": _docker,
+    "kubectl": _kubectl,
+    "bundle": _exec_prefix,
+    "concurrently": _texts,
+    "flask": _flask,
+    "nix-shell": _texts,
+    "podman-compose": _docker,
+    "xargs": _xargs,
+}
+
+
+def content(path: Path) -> str | None:
+    """A file's text; ``None`` when it cannot be read as one."""
+    try:
+        if not path.is_file() or path.stat().st_size > 1_000_000:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def stdin_text(command: Simple) -> str | None:
+    """What a command will read; ``None`` when that cannot be known before it runs."""
+    if command.stdin.startswith("text:"):
+        return command.stdin[5:]
+    if command.stdin.startswith("file:") and not command.inside.startswith("host"):
+        return content(Path(command.cwd, command.stdin[5:]))
+    return None
+
+
+def arguments(program: Program, command: Simple, plain_options: Sequence[str]) -> Arguments:
+    """A command's own arguments, taken apart."""
+    return read(program, command.words[1:], plain_options)
