@@ -16,7 +16,7 @@ from pkgutil import iter_modules
 
 from pyinfra import host
 
-ORDER = ("base", "ssh", "firewall", "docker", "volumes", "apps", "databases", "caddy", "backups")
+ORDER = ("base", "ssh", "firewall", "docker", "volumes", "apps", "databases", "caddy", "backups", "guards")
 
 _ours = list(__path__)
 

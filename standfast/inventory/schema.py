@@ -590,6 +590,11 @@ class Guards(Part):
     Whether Docker refuses to remove the declared volumes, to prune volumes, and to remove containers together
     with such volumes, whoever asks. Default: `true` in `production` and `staging`, else `false`.
     """
+    shims: bool | None = Field(default=None, examples=[True])
+    """
+    Whether login shells ask before destructive commands such as `iptables -F`, with what it would cost.
+    Default: `true` in `production` and `staging`, else `false`.
+    """
 
 
 class Accepted(Part):
