@@ -321,6 +321,7 @@ def typed(subject: Subject, command: str, answer: str = "no") -> str:
 ASKED = (
     "sudo iptables -F",
     "sudo iptables -P INPUT DROP",
+    "/usr/bin/sudo -i iptables -F",  # root's own login shell
     "sudo ip6tables -X",
     "sudo sh -c 'iptables -F'",
     "sudo /usr/sbin/iptables -t nat -F",
