@@ -1,4 +1,4 @@
-"""A repository of standfast's for a benchmark: the example in it, and servers declared as they are reached."""
+"""A repository of standfast's for a benchmark: the example in it, and servers declared as reached."""
 
 from __future__ import annotations
 

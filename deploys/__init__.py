@@ -16,7 +16,10 @@ from pkgutil import iter_modules
 
 from pyinfra import host
 
-ORDER = ("base", "ssh", "firewall", "docker", "volumes", "apps", "caddy", "backups", "snapshots")
+ORDER = (
+    *("base", "ssh", "firewall", "docker", "volumes", "apps", "databases"),
+    *("caddy", "backups", "snapshots", "guards"),
+)
 
 _ours = list(__path__)
 

@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("standfast.host.schema.command", "hold databases against what their migrations build"),
     "firewall": ("standfast.host.firewall.command", "changes on trial, the confirmed rules, the watchdog"),
     "guard": ("standfast.host.guard.server_command", "let through what the guards refuse, for some minutes"),
+    "guard-ask": (
+        "standfast.host.guard.asking",
+        "judge a command, and ask when it is destructive; for shims",
+    ),
     "docker-guard": ("standfast.host.guard.docker_plugin", "what Docker asks before every call; for systemd"),
 }
 

@@ -14,7 +14,17 @@ from typing import Literal
 from standfast.inventory import openings, public_keys
 from standfast.inventory.faults import Where, printable
 from standfast.inventory.paths import expanded, folder_on_screen, on_screen
-from standfast.inventory.schema import AllowRule, App, Backups, Caddy, Docker, Host, Inventory, SshServer
+from standfast.inventory.schema import (
+    AllowRule,
+    App,
+    Backups,
+    Caddy,
+    Database,
+    Docker,
+    Host,
+    Inventory,
+    SshServer,
+)
 from standfast.inventory.wording import closest
 
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
@@ -374,6 +384,29 @@ def _databases(host: Host) -> Findings:
                     ("databases", name, "schema", "migrations", i, "service"),
                     "expected `folder` for a database of the server itself; a service belongs to an `app`",
                 )
+        if database.roles is not None:
+            yield from _under(_roles(name, database, host), "databases", name, "roles")
+
+
+def _roles(name: str, database: Database, host: Host) -> Findings:
+    if database.app is None:
+        yield Finding((), "expected roles of an application's database only: their passwords are its secrets")
+        return
+    app = host.apps.get(database.app)
+    taken = [database.user or name]
+    for key, role in (
+        (("app", database.roles.app), ("migrate", database.roles.migrate)) if database.roles else ()
+    ):
+        if role.name in taken:
+            yield Finding((key, "name"), f"expected a role of its own, not `{printable(role.name)}` again")
+        taken.append(role.name)
+        if app is not None and role.password not in app.secrets:
+            known = ", ".join(app.secrets) or "none"
+            yield Finding(
+                (key, "password"),
+                f"expected the name of a secret of `{database.app}`, not `{role.password}`; it has: {known}",
+                given=(("apps",),),
+            )
 
 
 def _backups(backups: Backups) -> Findings:

@@ -539,6 +539,24 @@ class Comparison(Part):
     """Row level security as it must be. Left out: only compared with the migrations."""
 
 
+class DatabaseRole(Part):
+    """A role that logs in to a database."""
+
+    name: DatabaseName = Field(examples=["toybox_app"])
+    """Its name in PostgreSQL."""
+    password: SecretName = Field(examples=["app_password"])
+    """Name of its password among the application's `secrets`; a role that is there keeps its own."""
+
+
+class DatabaseRoles(Part):
+    """Two roles instead of one that may do everything. They are made when they are not there."""
+
+    app: DatabaseRole = Field(examples=[{"name": "toybox_app", "password": "app_password"}])
+    """The application's: it reads and writes rows and owns nothing."""
+    migrate: DatabaseRole = Field(examples=[{"name": "toybox_migrate", "password": "migrate_password"}])
+    """The migrations': it owns the tables; those that `user` owns become its own."""
+
+
 class Database(Part):
     """A database of PostgreSQL, in a service of an application or on the server itself."""
 
@@ -562,8 +580,24 @@ class Database(Part):
     may_shrink: list[OneLine] = Field(default=[], examples=[["public.django_session"]])
     """
     Tables that may lose half their rows or more from one copy to the next without an alarm, such as sessions
-    and queues: `schema.table`; `*` stands for any text.
+    and queues: `schema.table`; `*` stands for any text. The guard lets them be truncated as well.
     """
+    protect: bool | None = Field(default=None, examples=[True])
+    """
+    Whether the database refuses DROP of tables, columns and schemas, and TRUNCATE, whoever asks, outside of a
+    window (`sudo standfast-host guard allow`); `user` must be a superuser then. `false` takes the guard out
+    again. Default: the database is left as it is. Migrations that drop something need a window.
+    """
+    roles: DatabaseRoles | None = Field(
+        default=None,
+        examples=[
+            {
+                "app": {"name": "toybox_app", "password": "app_password"},
+                "migrate": {"name": "toybox_migrate", "password": "migrate_password"},
+            }
+        ],
+    )
+    """Roles for the application and for migrations. Left out: roles and owners are left as they are."""
 
     @model_validator(mode="after")
     def _app_or_socket(self) -> Database:
@@ -643,6 +677,11 @@ class Guards(Part):
     """
     Whether Docker refuses to remove the declared volumes, to prune volumes, and to remove containers together
     with such volumes, whoever asks. Default: `true` in `production` and `staging`, else `false`.
+    """
+    shims: bool | None = Field(default=None, examples=[True])
+    """
+    Whether login shells ask before destructive commands such as `iptables -F`, with what it would cost.
+    Default: `true` in `production` and `staging`, else `false`.
     """
 
 

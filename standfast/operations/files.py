@@ -74,7 +74,7 @@ def file(
     yield Step(
         _write_script(path, body, mode, f"{owner}:{group}", validate, activate),
         changes=changes,
-        stdin=_encode(body),
+        stdin=encoded(body),
     )
 
 
@@ -121,6 +121,15 @@ def absent(path: str, *, activate: Activation | None = None) -> Generator[String
     yield Step(command, changes=[Change("remove", path), *([activate.change] if activate else [])])
 
 
+def encoded(content: bytes) -> str:
+    """
+    Bytes as one line of text: what pyinfra's connectors can send to standard input.
+
+    ``base64 -d | gzip -d`` on the server makes them what they were.
+    """
+    return b64encode(gzip.compress(content, mtime=0)).decode()
+
+
 def _rights(present: RemoteFile) -> tuple[str, str, str]:
     return present.mode, present.owner, present.group
 
@@ -153,11 +162,6 @@ def _file_change(
 
 def _diff(old: bytes | None, wanted: Rendered | bytes) -> str:
     return f"(binary content, {len(wanted)} bytes)" if isinstance(wanted, bytes) else unified(old, wanted)
-
-
-def _encode(content: bytes) -> str:
-    """Bytes as one line of text: what pyinfra's connectors can send to standard input."""
-    return b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def _write_script(

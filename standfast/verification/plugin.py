@@ -19,7 +19,7 @@ from testinfra.host import Host as LiveHost
 
 from standfast.errors import StandfastError
 from standfast.inventory.loader import Loaded, load
-from standfast.inventory.schema import Host
+from standfast.inventory.schema import Environment, Host
 from standfast.verification import expected
 from standfast.verification.outside import Outside
 from standfast.verification.seen import Seen
@@ -165,6 +165,12 @@ def root(request: pytest.FixtureRequest) -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever waits for ports that stay silent comes last."""
     items.sort(key=lambda item: "outside" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> Environment:
+    """How precious the environment is."""
+    return request.config.stash[loaded_key].inventory.environment
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,6 +49,8 @@ WITHOUT: Mapping[str, str] = {
     "compose.admitted: create": "it only looks",
     "compose.admitted: change": "it only looks",
     "compose.images: change": "it is made of images.from_archives and images.from_registries",
+    "database_guard.unprotected: create": "it only removes",
+    "database_guard.unprotected: change": "it only removes",
     "docker.installed: change": "an engine that is there is kept",
     "docker.sole_daemon: create": "it only looks",
     "docker.sole_daemon: change": "it only looks",
@@ -316,4 +318,40 @@ CONTAINERS = (
         ("remove demo/job",), see="docker ps -a --format '{{.Names}}'", says="demo-web-1\n"),
 )  # fmt: skip
 
-ROWS = (*FILES, *PEOPLE, *SYSTEM, *DOORS, *CONTAINERS)
+DATABASE = {"socket": "/var/run/postgresql", "user": "postgres"}
+PSQL = "runuser -u postgres -- psql -XAtq -d trial"
+NEW_DATABASE = f"""install postgresql; rm -f /etc/standfast/guarded-databases.json
+runuser -u postgres -- dropdb --if-exists --force trial; runuser -u postgres -- createdb trial
+{PSQL} -c 'CREATE TABLE one (a int)'"""
+UNGUARDED, GUARDED_DATABASE = (
+    {"databases": {"trial": {**DATABASE, "protect": protect}}} for protect in (False, True)
+)
+EMPTIED = f"{PSQL} -c 'TRUNCATE one' 2>&1 | grep -c 'refused by standfast'"
+OWNERS = f"{PSQL} -c 'SELECT tableowner FROM pg_tables WHERE schemaname = $$public$$'"  # noqa: S608 - a constant
+NO_ROLES = "runuser -u postgres -- psql -c 'DROP ROLE IF EXISTS mover' -c 'DROP ROLE IF EXISTS reader'"
+ROLES = f"""from standfast.inventory.schema import Database
+from standfast.inventory.secrets import SecretValue
+from standfast.operations import database_roles
+roles = {{"migrate": {{"name": "mover", "password": "one"}}, "app": {{"name": "reader", "password": "two"}}}}
+database = Database.model_validate({{**{DATABASE}, "roles": roles}})
+database_roles.separated("trial", database, secrets={{"one": SecretValue("1"), "two": SecretValue("2")}})"""
+
+DATABASES = (
+    Row("database_guard.protected", "create", NEW_DATABASE, "",
+        ("create guard of database trial", "create /etc/standfast/guarded-databases.json"),
+        see=EMPTIED, says="1\n", subject="databases", host=GUARDED_DATABASE),
+    Row("database_guard.protected", "change", f"{PSQL} -c 'ALTER EVENT TRIGGER standfast_guard_end DISABLE' "
+        "-c 'ALTER TABLE one DISABLE TRIGGER ALL' -c 'ALTER EVENT TRIGGER standfast_guard_end ENABLE ALWAYS'",
+        "", ("update guard of database trial",), see=EMPTIED, says="1\n", subject="databases",
+        host=GUARDED_DATABASE, applied=GUARDED_DATABASE),
+    Row("database_roles.separated", "create", f"{NEW_DATABASE}; {NO_ROLES}", ROLES,
+        ("create role mover of database trial", "create role reader of database trial",
+         "update owner of 1 tables of database trial"), see=OWNERS, says="mover\n"),
+    Row("database_roles.separated", "change", f"{PSQL} -c 'ALTER TABLE one OWNER TO postgres'", ROLES,
+        ("update owner of 1 tables of database trial",), see=OWNERS, says="mover\n", applied={}),
+    Row("database_guard.unprotected", "remove", "true", "",
+        ("remove guard of database trial", "remove /etc/standfast/guarded-databases.json"),
+        see=EMPTIED, says="0\n", subject="databases", host=UNGUARDED, applied=GUARDED_DATABASE),
+)  # fmt: skip
+
+ROWS = (*FILES, *PEOPLE, *SYSTEM, *DOORS, *CONTAINERS, *DATABASES)

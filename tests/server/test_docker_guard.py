@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -42,7 +44,8 @@ def site(lab_server: Callable[[str], Server], tmp_path_factory: pytest.TempPathF
     """A server with Docker, two declared volumes with data, and a small application."""
     subject = Subject(Repository(tmp_path_factory.mktemp("guard")), lab_server("test-guard"), "docker")
     subject.declare(
-        docker={"volumes": {"media": {}, "pgdata": {}, "cache": {"protect": False}}}, guards={"docker": True}
+        docker={"volumes": {"media": {}, "pgdata": {}, "cache": {"protect": False}}},
+        guards={"docker": True, "shims": True},
     )
     apply(subject)
     archive = subject.repository.root / "app.tar"
@@ -58,18 +61,18 @@ def site(lab_server: Callable[[str], Server], tmp_path_factory: pytest.TempPathF
 def in_force(site: Subject) -> Iterator[None]:
     """Nothing that is protected is gone after a test, and the guard is in force again."""
     yield
-    assert site.root("cat /var/lib/docker/volumes/media/_data/row") == "row\n"
-    assert site.root("standfast-host guard status").startswith("Docker: in force\n")
+    said = site.root("cat /var/lib/docker/volumes/media/_data/row; standfast-host guard status")
+    assert said.startswith("row\nDocker: in force\n")
 
 
 def apply(subject: Subject) -> None:
     """Apply what the guard needs."""
-    only = ("--only", "base", "--only", "docker", "--only", "volumes")
+    only = ("--only", "base", "--only", "docker", "--only", "volumes", "--only", "guards")
     subject.repository.standfast("apply", "lab", "--yes", "--no-verify", *only, expect=0)
 
 
 def planned(subject: Subject) -> list[str]:
-    only = ("--only", "base", "--only", "docker", "--only", "volumes")
+    only = ("--only", "base", "--only", "docker", "--only", "volumes", "--only", "guards")
     plan = subject.repository.plan("lab", *only)
     return [change["target"] for host in plan["hosts"] for change in host["changes"]]
 
@@ -278,6 +281,20 @@ def test_the_emergency_switch(site: Subject) -> None:
     wait_for(lambda: "refused by standfast" in said(site, "docker volume prune -f"), PATIENCE)
 
 
+def test_drift_knows_what_belongs_to_it(site: Subject) -> None:
+    """And it tells when somebody has switched it off."""
+
+    def found() -> list[str]:
+        done = site.repository.standfast("drift", "lab", "--json")
+        findings = [each for host in json.loads(done.stdout)["hosts"] for each in host["findings"]]
+        return [each["what"] for each in findings if "guard" in each["what"] or "shims" in each["what"]]
+
+    assert found() == []
+    site.root("touch /etc/standfast/guards-off")
+    assert found() == ["/etc/standfast/guards-off"]
+    site.root("rm /etc/standfast/guards-off")
+
+
 def test_after_a_reboot_it_is_in_force(site: Subject) -> None:
     nspawn.reboot(site.server.name)
     wait_for(lambda: site.ssh().returncode == 0, PATIENCE)
@@ -287,12 +304,89 @@ def test_after_a_reboot_it_is_in_force(site: Subject) -> None:
     assert "ordering cycle" not in site.root("journalctl --quiet --boot")
 
 
+def typed(subject: Subject, command: str, answer: str = "no") -> str:
+    """What a login shell with a terminal says to a command and an answer to its question."""
+    arguments = ["ssh", "-F", str(subject.server.ssh_config), "-tt", subject.server.name]
+    done = subprocess.run(
+        [*arguments, f"bash -lc {shlex.quote(command)}"],
+        input=f"{answer}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
+
+
+ASKED = (
+    "sudo iptables -F",
+    "sudo iptables -P INPUT DROP",
+    "/usr/bin/sudo -i iptables -F",  # root's own login shell
+    "sudo ip6tables -X",
+    "sudo sh -c 'iptables -F'",
+    "sudo /usr/sbin/iptables -t nat -F",
+    "sudo nft flush ruleset",
+    "sudo ufw reset",
+    "sudo docker volume rm cache",
+    "sudo docker system prune -f",
+    "sudo rm -rf /var/lib/docker/containers/0",
+    "sudo restic forget --prune",
+    "sudo restic unlock",
+    "sudo -u postgres dropdb toybox",
+    "sudo systemctl stop ssh",
+    "systemctl stop docker",
+    "docker compose down -v",
+    "cd /var/lib && rm -rf docker",
+)
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_a_session_is_asked_before_what_cannot_be_undone(site: Subject, command: str) -> None:
+    answer = typed(site, command)
+    assert 'Type "yes" to do it all the same' in answer
+    assert "Nothing was done." in answer
+
+
+def test_a_session_does_what_was_confirmed(site: Subject) -> None:
+    site.root("iptables -N SPARE; iptables -A SPARE -j RETURN")
+    typed(site, "sudo iptables -F SPARE", answer="YES")
+    assert "-A SPARE" in site.root("iptables -S SPARE")
+    typed(site, "sudo iptables -F SPARE", answer="yes")
+    assert "-A SPARE" not in site.root("iptables -S SPARE")
+    assert "let through (asked): sudo" in site.root("journalctl --quiet -t standfast --lines 2")
+
+
+def test_a_script_without_a_terminal_is_refused(site: Subject) -> None:
+    """Programs that have another PATH are left alone: sudo's, cron's, our own."""
+    script = "bash -lc 'sudo iptables -F SPARE < /dev/null'"
+    done = site.ssh(command=f"{script}; echo ended with $?")
+    assert "ended with 6" in done.stdout
+    assert "nobody can be asked here" in done.stderr
+    assert site.ssh(command="sudo iptables -F SPARE").returncode == 0
+
+
+def test_what_is_harmless_is_not_asked(site: Subject) -> None:
+    commands = (
+        "sudo iptables -L -n", "docker ps", "sudo docker compose version", "systemctl status cron --no-pager",
+        "sudo systemctl restart cron", "rm -f /tmp/nothing", "sudo true", "sudo -n id", "sudo apt-get --version",
+    )  # fmt: skip
+    answer = typed(site, "; ".join(commands))
+    assert "Type" not in answer
+    took = site.root(
+        "PATH=/usr/local/lib/standfast/shims:$PATH; s=$(date +%s%N); for n in $(seq 50); do docker --version; done "
+        "> /dev/null; e=$(date +%s%N); for n in $(seq 50); do /usr/bin/docker --version; done > /dev/null; "
+        "echo $(((e - s - ($(date +%s%N) - e)) / 50000))"
+    )
+    print(f"a shim adds {int(took) / 1000:.1f} ms to a harmless command")
+    assert int(took) < 50_000
+
+
 def test_switched_off_in_the_inventory_nothing_is_left(site: Subject) -> None:
-    site.declare(guards={"docker": False})
+    site.declare(guards={"docker": False, "shims": False})
     apply(site)
     assert planned(site) == []
     assert "authorization" not in site.root("docker info 2>&1; cat /etc/docker/daemon.json")
     assert site.root("find /etc /usr/local /run/docker -name '*guard*'") == ""
-    site.declare(guards={"docker": True})
+    site.declare(guards={"docker": True, "shims": True})
     apply(site)
     assert planned(site) == []

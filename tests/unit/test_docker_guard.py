@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from standfast.host.backup.configuration import Database
 from standfast.host.guard import docker_disk, docker_plugin, docker_switch, protection, server_command, window
 from standfast.host.guard.docker_decision import refusal
 from standfast.host.guard.docker_requests import Wish, wish
-from standfast.host.guard.protection import Database, Protection
+from standfast.host.guard.protection import Protection
 
 HASH = "a1" * 32
 PROTECTED = Protection("production", volumes=("media",))
@@ -146,12 +147,24 @@ def test_what_nobody_can_tell_is_refused(docker: Path) -> None:
 def test_what_stands_in_the_servers_file(tmp_path: Path) -> None:
     path = tmp_path / "guards.json"
     assert protection.load(path) is None
-    made = Protection("production", ("a", "b"), {"toybox": Database("toybox", "toybox", "toybox", "db")})
+    made = Protection("production", ("a", "b"))
     path.write_text(made.text())
     assert protection.load(path) == made
     for damaged in ("", "{", "[]", '{"format": 2}', made.text().replace("environment", "surroundings")):
         path.write_text(damaged)
         assert protection.load(path) is None
+
+
+def test_the_guarded_databases(tmp_path: Path) -> None:
+    path = tmp_path / "databases.json"
+    assert protection.databases(path) == {}
+    made = {"toybox": Database("toybox", "toybox", "toybox", "db", may_shrink=("public.s*",))}
+    path.write_text(protection.databases_text(made))
+    assert protection.databases(path) == made
+    for damaged in ("", "[]", '{"format": 2}', '{"format": 1, "databases": {"x": {}}}'):
+        path.write_text(damaged)
+        with pytest.raises(ValueError, match=r"."):
+            protection.databases(path)
 
 
 def test_the_answer_to_a_question_without_an_address() -> None:

@@ -1,36 +1,26 @@
-"""``/etc/standfast/guards.json``: what the guards of this server protect. Apply writes it; no secrets."""
+"""What the guards of a server protect; apply writes it into ``/etc/standfast``, and it holds no secret."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from standfast.host.backup.configuration import Database
+
 CONFIGURATION = Path("/etc/standfast/guards.json")
+DATABASES = Path("/etc/standfast/guarded-databases.json")
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Database:
-    """A protected database of PostgreSQL, in a Compose service or on the host."""
-
-    database: str
-    user: str
-    """A superuser."""
-    app: str | None = None
-    service: str | None = None
-    socket: str | None = None
-
-
-@dataclass(frozen=True)
 class Protection:
-    """What is protected on a server."""
+    """What the guard of Docker protects."""
 
     environment: str
     volumes: tuple[str, ...] = ()
-    """Docker volumes whose removal is refused."""
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    """Volumes whose removal is refused."""
 
     def text(self) -> str:
         """The file's content."""
@@ -43,7 +33,33 @@ def load(path: Path = CONFIGURATION) -> Protection | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.pop("format") != FORMAT:
             return None
-        databases = {name: Database(**each) for name, each in found.pop("databases").items()}
-        return Protection(**{**found, "volumes": tuple(found["volumes"])}, databases=databases)
+        return Protection(**{**found, "volumes": tuple(found["volumes"])})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def databases_text(databases: Mapping[str, Database]) -> str:
+    """The content of the file with the guarded databases, by their names in the inventory."""
+    found = {name: asdict(each) for name, each in databases.items()}
+    return json.dumps({"format": FORMAT, "databases": found}, indent=2, ensure_ascii=False) + "\n"
+
+
+def databases(path: Path = DATABASES) -> dict[str, Database]:
+    """
+    The databases that have a guard; none without the file.
+
+    Raises:
+        ValueError: the file cannot be used.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            raise ValueError(f"format {FORMAT} was expected")
+        return {
+            name: Database(**{**each, "may_shrink": tuple(each["may_shrink"])})
+            for name, each in found["databases"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: cannot be used: {error}; `standfast apply` writes it again") from error

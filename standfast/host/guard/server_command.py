@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from standfast.host.guard import docker_switch, window
+from standfast.host.guard import database_window, docker_switch, protection, window
 
 EPILOG = """\
 examples:
@@ -69,7 +69,7 @@ def _allow(given: argparse.Namespace) -> int:
         f"until {opened.until} the guards of this server let through what they refuse otherwise, and record "
         "it. End it sooner: standfast-host guard close\n"
     )
-    return 0
+    return _told(database_window.opened(protection.databases(), duration, opened.by, opened.reason))
 
 
 def _close(_: argparse.Namespace) -> int:
@@ -77,12 +77,22 @@ def _close(_: argparse.Namespace) -> int:
     if was_open:
         window.record("window closed", {"by": window.person()})
     sys.stderr.write("the window is closed\n" if was_open else "no window was open\n")
-    return 0
+    return _told(database_window.closed(protection.databases()))
+
+
+def _told(failed: list[str]) -> int:
+    for each in failed:
+        sys.stderr.write(f"not there: {each}\n")
+    return 1 if failed else 0
 
 
 def _status(_: argparse.Namespace) -> int:
     opened = window.current()
     lines = [f"Docker: {docker_switch.state().said}"]
+    lines += [
+        f"database {name}: {database_window.state(name, each)}"
+        for name, each in protection.databases().items()
+    ]
     if opened:
         lines.append(f"window: open until {opened.until}, by {opened.by}: {opened.reason}")
     else:
