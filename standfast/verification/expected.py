@@ -66,6 +66,7 @@ def private_files(host: Host) -> list[str]:
         *(["/etc/standfast/backup-credentials"] if backups and backups.credentials else []),
         *(["/etc/standfast/backup-ssh-key"] if backups and backups.ssh_key else []),
         *(["/etc/standfast/backup-known-hosts"] if backups and backups.known_hosts else []),
+        *(["/etc/standfast/snapshots.json"] if host.snapshots else []),
     ]
 
 

@@ -30,6 +30,8 @@ def looks(name: str, host: Host) -> dict[str, str]:
         **{f"health {app}": _health(each.health) for app, each in host.apps.items() if each.health},
         **(_caddy(host.caddy.sites) if host.caddy else {}),
         **(_backups() if host.backups else {}),
+        **({"snapshots": "standfast-host snapshots list --json"} if host.snapshots else {}),
+        "guards": "standfast-host guard status",
     }
 
 
