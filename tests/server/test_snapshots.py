@@ -190,6 +190,8 @@ def test_before_an_apply_that_changes_anything_there_is_one(site: Site) -> None:
 
 
 def test_each_snapshot_is_of_one_moment_of_both_volumes(site: Site) -> None:
+    # A copy of both, one after the other, would reach the second number long after the first.
+    site.root(f"mkdir {VOLUMES}/ledger_b/_data/many; cd {VOLUMES}/ledger_b/_data/many; touch $(seq 3000)")
     for _ in range(ROUNDS):
         before = site.numbers(VOLUMES)[1]
         taken = site.take()
@@ -198,6 +200,7 @@ def test_each_snapshot_is_of_one_moment_of_both_volumes(site: Site) -> None:
         assert a - b in (0, 1), (a, b)
         assert before <= b <= after
         assert taken["moments"] == 1
+    site.root(f"rm -r {VOLUMES}/ledger_b/_data/many")
     site.go_on()
 
 
