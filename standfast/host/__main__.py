@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "copy all databases before something is changed",
     ),
     "restore": ("standfast.host.restore.command", "bring databases and volumes back from a backup"),
+    "schema": ("standfast.host.schema.command", "hold databases against what their migrations build"),
     "firewall": ("standfast.host.firewall.command", "changes on trial, the confirmed rules, the watchdog"),
 }
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from standfast.host.backup.faults import Fault
 
@@ -57,12 +57,14 @@ def run(
     Raises:
         Unanswered: it is not installed, or had not ended in time and was killed.
     """
-    text = isinstance(stdin, str)
+    # One of the two, never both: gevent's subprocess, which tests may run under, refuses even an unused one.
+    fed: dict[str, Any] = (
+        {"input": stdin.encode()} if isinstance(stdin, str) else {"stdin": stdin or subprocess.DEVNULL}
+    )
     try:
         done = subprocess.run(
             list(arguments),
-            input=stdin.encode() if isinstance(stdin, str) else None,
-            stdin=None if text else (stdin or subprocess.DEVNULL),  # type: ignore[arg-type] # not a text here
+            **fed,
             stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=surroundings(environment),
