@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backups": ("standfast.cli.backups", "List the backups, and whether they were ever restored."),
     "drill": ("standfast.cli.drill", "Bring the newest backups back into throwaway containers."),
     "restore": ("standfast.cli.restore", "Bring databases and volumes back from their backups."),
+    "schema": ("standfast.cli.schema", "Hold a live database against what its migrations build."),
     "audit": ("standfast.cli.audit", "Who did what to which server; prove that the log is whole."),
     "unlock": ("standfast.cli.unlock", "End a run that holds servers and does not end by itself."),
     "firewall": (

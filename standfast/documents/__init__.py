@@ -303,6 +303,110 @@ class AuditProofDocument(TypedDict):
     """The servers' logs, and this machine's."""
 
 
+@documented
+class SchemaDifference(TypedDict):
+    """One object that is not the same on both sides."""
+
+    object: str
+    """Which one, in words: `column public.users.email`, `policy own on public.users`."""
+    kind: str
+    """`table`, `column`, `constraint`, `index`, `policy`, `function`, `role`, …"""
+    schema: str
+    """The schema that it is in; empty for roles, extensions and the like."""
+    table: str
+    """The table that it belongs to; may be empty."""
+    name: str
+    """Its name, without quotes."""
+    what: str
+    """`only live`, `only other`, or the property that differs, for example `row level security`."""
+    live: str
+    """What the live database has."""
+    other: str
+    """What the other side has."""
+
+
+@documented
+class SchemaSide(TypedDict):
+    """What the live database was held against."""
+
+    against: str
+    """`the migrations`, `the declaration`, …"""
+    differences: list[SchemaDifference]
+    """What differs; what belongs to a table that one side lacks is told with the table."""
+    unexplained: list[str]
+    """Lines in which the dumps of `pg_dump` differ and that no difference explains."""
+    noted: list[SchemaDifference]
+    """Differences that do not count: what migrations have changed since the backup."""
+
+
+@documented
+class SchemaLeftOut(TypedDict):
+    """An object that was not compared."""
+
+    object: str
+    """Which one, in words."""
+    reason: str
+    """Why."""
+
+
+@documented
+class SchemaDraft(TypedDict):
+    """A migration for what no migration makes."""
+
+    sql: str
+    """Its statements."""
+    notes: list[str]
+    """What is not in it, and somebody has to decide."""
+    leaves: list[str]
+    """What still differed when it was tried on a throwaway database."""
+
+
+@documented
+class SchemaDatabase(TypedDict):
+    """One live database."""
+
+    server: str
+    """The server's name in the inventory; empty for a database of this machine."""
+    database: str
+    """Which one, without a password."""
+    version: str
+    """Of PostgreSQL."""
+    objects: int
+    """Number of objects that were read."""
+    equal: bool
+    """Whether nothing differs."""
+    sides: list[SchemaSide]
+    """What it was held against."""
+    left_out: list[SchemaLeftOut]
+    """What was not compared."""
+    protected: int
+    """Number of tables with row level security."""
+    bypassing: list[str]
+    """Roles that see every row all the same."""
+    dump: bool
+    """Whether `pg_dump` looked too."""
+    draft: SchemaDraft | None
+    """With `--adopt`, when something differs."""
+    seconds: float
+    """How long it took."""
+
+
+@documented
+class SchemaDocument(TypedDict):
+    """`standfast schema --json`: whether databases are what their migrations build."""
+
+    format: Format
+    """Version of this format."""
+    kind: Literal["schema"]
+    """Which document this is."""
+    equal: bool
+    """Whether nothing differs, and everything could be compared."""
+    databases: list[SchemaDatabase]
+    """The databases that were compared."""
+    errors: dict[str, str]
+    """What could not be compared, and why, by server."""
+
+
 DOCUMENTS = (
     PlanDocument,
     SavedPlanDocument,
@@ -311,5 +415,6 @@ DOCUMENTS = (
     VerifyDocument,
     AuditDocument,
     AuditProofDocument,
+    SchemaDocument,
 )
 """Every document; ``kind`` says which one is at hand."""

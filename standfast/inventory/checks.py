@@ -361,6 +361,12 @@ def _databases(host: Host) -> Findings:
                 f"expected an application of this server, not `{printable(database.app)}`; {hint}",
                 given=(("apps",),),
             )
+        for i, each in enumerate(database.comparison.migrations if database.comparison else ()):
+            if each.service is not None and database.app is None:
+                yield Finding(
+                    ("databases", name, "schema", "migrations", i, "service"),
+                    "expected `folder` for a database of the server itself; a service belongs to an `app`",
+                )
 
 
 def _backups(backups: Backups) -> Findings:

@@ -133,6 +133,12 @@ ServerPath = Annotated[
     StringConstraints(pattern=r"^/[^\x00-\x20]*$"),
     Expected("an absolute path on the server, without spaces"),
 ]
+LocalFolder = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(_on_this_machine),
+    Expected("the path of a folder on your machine"),
+]
 FileName = Annotated[
     str,
     StringConstraints(pattern=r"^\.?[A-Za-z0-9_][A-Za-z0-9_.-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"),
@@ -459,6 +465,72 @@ class Caddy(Part):
         return self
 
 
+class Migrations(Part):
+    """Migrations of one project. Exactly one of `folder` and `service`."""
+
+    model_config = _one_of("folder", "service")
+
+    folder: LocalFolder | None = Field(default=None, examples=["../shop/prisma/migrations"])
+    """Folder on your machine with migrations in SQL: Prisma's, or `*.sql` files."""
+    service: ServiceName | None = Field(default=None, examples=["web"])
+    """Service of the database's application whose image has Django and its `manage.py`."""
+    search_path: DatabaseName | None = Field(default=None, examples=["shop"])
+    """Schema in which names without one are made. Default: `public`."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Migrations:
+        if (self.folder is None) == (self.service is None):
+            found = "neither is" if self.folder is None else "both are"
+            raise ValueError(f"expected exactly one of `folder` and `service`, but {found} there")
+        return self
+
+
+class NotCompared(Part):
+    """Objects that `standfast schema` does not compare."""
+
+    what: OneLine = Field(examples=["table public.spatial_*"])
+    """The object as `standfast schema` names it; `*` stands for any text. What a table has goes with it."""
+    reason: OneLine = Field(examples=["of PostGIS"])
+    """Why."""
+
+
+class ProtectedTable(Part):
+    """Row level security of one table."""
+
+    state: Literal["off", "on", "forced"] = Field(default="on", examples=["forced"])
+    """`forced`: for the owner of the table too."""
+    policies: list[DatabaseName] | None = Field(default=None, examples=[["own_rows"]])
+    """Names of all its policies. Default: any."""
+
+
+class RowSecurity(Part):
+    """Row level security as it must be; a table that has it and is not here is a difference too."""
+
+    tables: dict[OneLine, ProtectedTable] = Field(
+        default={}, examples=[{"users": {"state": "forced", "policies": ["own_rows"]}}]
+    )
+    """Tables, by name or `schema.name`."""
+    bypass: list[DatabaseName] | None = Field(default=None, examples=[["auditor"]])
+    """Roles that may see every row, besides the one that the server was made with. Default: any."""
+
+
+class Comparison(Part):
+    """What a database is held against by `standfast schema`."""
+
+    migrations: list[Migrations] = Field(default=[], examples=[[{"folder": "../shop/prisma/migrations"}]])
+    """Its migrations, in the order in which they run."""
+    role: DatabaseName | None = Field(default=None, examples=["shop"])
+    """Role that runs the migrations. Default: the owner of most tables."""
+    extensions: list[DatabaseName] = Field(default=[], examples=[["citext"]])
+    """Extensions that a superuser has made before the first migration."""
+    ignore: list[NotCompared] = Field(
+        default=[], examples=[[{"what": "table public.spatial_*", "reason": "of PostGIS"}]]
+    )
+    """Objects that are not compared, and why; they are shown."""
+    row_security: RowSecurity | None = Field(default=None, examples=[{"tables": {"users": {"state": "on"}}}])
+    """Row level security as it must be. Left out: only compared with the migrations."""
+
+
 class Database(Part):
     """A database of PostgreSQL, in a service of an application or on the server itself."""
 
@@ -475,6 +547,10 @@ class Database(Part):
     Role that reads it; it must be allowed to read every row, and a superuser's copy has the roles' passwords
     too. Default: the name of this entry.
     """
+    comparison: Comparison | None = Field(
+        default=None, alias="schema", examples=[{"migrations": [{"folder": "../shop/prisma/migrations"}]}]
+    )
+    """What `standfast schema` holds it against. Left out: it is not compared."""
     may_shrink: list[OneLine] = Field(default=[], examples=[["public.django_session"]])
     """
     Tables that may lose half their rows or more from one copy to the next without an alarm, such as sessions
