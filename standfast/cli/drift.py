@@ -50,10 +50,16 @@ def drift(
     from standfast.cli.drift_presentation import print_acceptance, print_drift
     from standfast.cli.presentation import print_errors, print_json
     from standfast.cli.run import exit_with, open_servers
+    from standfast.drift.finding import Finding
     from standfast.engine.drift import drift as compare
+    from standfast.recovery import schemas
 
-    with open_servers(environment, limit, only, quiet=as_json) as (servers, _):
-        found = compare(servers, only)
+    with open_servers(environment, limit, only, quiet=as_json) as (servers, waiting):
+        further: dict[str, list[Finding]] = {}
+        unread: dict[str, Exception] = {}
+        if not only and schemas.declared(servers):
+            further, unread = schemas.findings(servers, waiting.step)
+        found = compare(servers, only, further, unread)
     if as_json:
         print_json(found.as_json())
     elif accept_all:

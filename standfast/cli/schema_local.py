@@ -12,10 +12,11 @@ import click
 from standfast.errors import StandfastError, UsageError
 from standfast.host.backup.faults import Fault
 from standfast.host.schema import address, check, django, draft_file, migrations
-from standfast.host.schema.check import Answer, Wish
+from standfast.host.schema.answer import Answer
 from standfast.host.schema.comparison import Ignored
 from standfast.host.schema.migrations import Project, Report
 from standfast.host.schema.throwaway import Throwaway
+from standfast.host.schema.wish import Wish
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def summary(answers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _print_side(side: Mapping[str, Any], indent: str) -> None:
-    if not side["differences"] and not side["unexplained"]:
+    if not side["differences"] and not side["unexplained"] and not side["noted"]:
         click.echo(
             f"{indent}  as {side['against']} say"
             if side["against"].endswith("s")
@@ -99,6 +99,8 @@ def _print_side(side: Mapping[str, Any], indent: str) -> None:
         click.echo(f"{indent}    {click.style(sign, fg=colour)} {each['object']:<{WIDTH}} {first}")
         for line in more:
             click.echo(f"{indent}        {line}")
+    for each in side["noted"]:
+        click.echo(f"{indent}    {click.style('·', dim=True)} {each['object']:<{WIDTH}} {_noted(each)}")
     if side["unexplained"]:
         click.echo(f"{indent}    pg_dump differs in these lines, and nothing above explains them:")
     for line in side["unexplained"][:LINES]:
@@ -115,3 +117,9 @@ def _words(each: Mapping[str, Any], against: str) -> str:
     if "\n" in each["live"] + each["other"]:
         return f"{each['what']}, live:\n{each['live'].strip()}\n{against}:\n{each['other'].strip()}"
     return f"{each['what']}: {each['live'] or 'none'}; in {against}: {each['other'] or 'none'}"
+
+
+def _noted(each: Mapping[str, Any]) -> str:
+    """What has changed since a backup, without its content."""
+    words = {"only live": "new since then", "only other": "gone since then"}
+    return words.get(each["what"], f"{each['what']}: changed since then")

@@ -335,6 +335,8 @@ class SchemaSide(TypedDict):
     """What differs; what belongs to a table that one side lacks is told with the table."""
     unexplained: list[str]
     """Lines in which the dumps of `pg_dump` differ and that no difference explains."""
+    noted: list[SchemaDifference]
+    """Differences that do not count: what migrations have changed since the backup."""
 
 
 @documented

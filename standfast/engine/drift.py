@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
@@ -89,12 +89,19 @@ class Drift:
         }
 
 
-def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
+def drift(
+    servers: Servers,
+    only: Collection[str] = (),
+    further: Mapping[str, Sequence[Finding]] | None = None,
+    unread: Mapping[str, Exception] | None = None,
+) -> Drift:
     """
     Compare connected servers with their declarations, and look for what nobody declared. Nothing is written.
 
     + servers: freshly connected
     + only: subjects to which the comparison is limited; none means all
+    + further: what was found in other ways, by server
+    + unread: what could not be read in these ways, by server
     """
     found = {
         each.name: HostDrift(each.name, each.host.address, each.host.timezone)
@@ -104,24 +111,32 @@ def drift(servers: Servers, only: Collection[str] = ()) -> Drift:
 
     def compare(host: Host) -> None:
         started = time.monotonic()
-        _compare(servers, host, declared[host.name], only, found[host.name])
+        _compare(
+            servers, host, declared[host.name], only, found[host.name], (further or {}).get(host.name, ())
+        )
         found[host.name].seconds = time.monotonic() - started
 
     servers.read(compare)
-    for name, error in servers.failures.items():
+    for name, error in {**(unread or {}), **servers.failures}.items():
         found[name].error = error
     return Drift(servers.environment, list(found.values()))
 
 
 def _compare(
-    servers: Servers, host: Host, declaration: Declaration, only: Collection[str], result: HostDrift
+    servers: Servers,
+    host: Host,
+    declaration: Declaration,
+    only: Collection[str],
+    result: HostDrift,
+    further: Sequence[Finding],
 ) -> None:
     connector(host).fetch_together(scan.questions())
     declared = compare_declared(servers, host, declaration)
     scanned, unread = scan.findings(host, declared.known)
     unread += [error for subject, error in declared.unread.items() if not only or subject in only]
     planned, nobodys = (
-        [each for each in found if not only or each.subject in only] for found in (declared.findings, scanned)
+        [each for each in found if not only or each.subject in only]
+        for found in (declared.findings, [*scanned, *further])
     )
     today = datetime.now(ZoneInfo(declaration.host.timezone)).date()
     place = f"hosts.{declaration.name}.accept"

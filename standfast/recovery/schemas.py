@@ -13,10 +13,13 @@ from typing import Any
 
 from pyinfra.api import Host
 
+from standfast.documents import Kind
+from standfast.drift.finding import Finding, quoted
 from standfast.engine.servers import Servers, connector
 from standfast.errors import Refused, UsageError
 from standfast.host.backup.faults import Fault
 from standfast.host.schema import migrations
+from standfast.host.schema.comparison import ONLY_LIVE, ONLY_OTHER
 from standfast.host.schema.migrations import DJANGO, Project
 from standfast.inventory.schema import Comparison, Database
 from standfast.recovery.host_program import HostProgramFailed, follow
@@ -76,7 +79,7 @@ def chosen(servers: Servers, names: Collection[str]) -> dict[str, dict[str, Data
     if missing or not any(found.values()):
         what = f"database {', '.join(missing)}" if missing else "a database here"
         raise Refused(
-            f"{servers.loaded.path}: expected `schema` with {what}: what to hold it against. Nothing was done."
+            f"{servers.loaded.path}: expected `schema` with {what}, to hold it against. Nothing was done."
         )
     return {server: databases for server, databases in found.items() if databases}
 
@@ -103,15 +106,58 @@ def compare(
     answers: dict[str, list[dict[str, Any]]] = {}
 
     def ask(host: Host) -> None:
-        answers[host.name] = _answered(host, asked[host.name], report)
+        try:
+            answers[host.name] = _answered(host, asked[host.name], report)
+        except Partly as error:  # the server itself is well: a drift goes on with the rest of it
+            answers[host.name] = error.answers
+            result.errors[host.name] = error
+        except HostProgramFailed as error:
+            result.errors[host.name] = error
 
     servers.each([host for host in servers.connected() if host.name in asked], ask)
-    result.errors = dict(servers.failures)
+    result.errors |= servers.failures
     for server in asked:
-        failure = result.errors.get(server)
-        found = failure.answers if isinstance(failure, Partly) else answers.get(server, [])
-        result.answers += [{"server": server, **each} for each in found]
+        result.answers += [{"server": server, **each} for each in answers.get(server, ())]
     return result
+
+
+def declared(servers: Servers) -> bool:
+    """Whether any database of these servers declares what it is held against."""
+    databases = (each for server in servers.declarations for each in server.host.databases.values())
+    return any(each.comparison is not None for each in databases)
+
+
+def findings(servers: Servers, report: Report) -> tuple[dict[str, list[Finding]], dict[str, Exception]]:
+    """What `standfast drift` says about schemas, and what could not be compared; both by server."""
+    compared = compare(servers, chosen(servers, ()), report)
+    found: dict[str, list[Finding]] = {}
+    for answer in compared.answers:
+        own = found.setdefault(answer["server"], [])
+        for side in answer["sides"]:
+            own += [_finding(answer["database"], side["against"], each) for each in side["differences"]]
+            if side["unexplained"]:
+                why = f"differs from {side['against']} in what only pg_dump tells: see `standfast schema`"
+                own.append(
+                    Finding(f"schema:{answer['database']}", "schema", "changed", answer["database"], why)
+                )
+    return found, compared.errors
+
+
+KINDS: dict[str, Kind] = {ONLY_LIVE: "unmanaged", ONLY_OTHER: "missing"}
+
+
+def _finding(database: str, against: str, difference: Mapping[str, str]) -> Finding:
+    what = difference["what"]
+    words = {
+        ONLY_LIVE: f"not in {against}: {difference['live']}",
+        ONLY_OTHER: f"in {against}, not in the live database",
+    }
+    other = f"{what}: {difference['live'] or 'none'}; in {against}: {difference['other'] or 'none'}"
+    name = f"{database.removeprefix('database ')}/{difference['object']}"
+    shown = f"{difference['object']} of {database}"
+    return Finding(
+        quoted(f"schema:{name}"), "schema", KINDS.get(what, "changed"), shown, quoted(words.get(what, other))
+    )
 
 
 def projects(database: Database) -> list[Project]:

@@ -11,10 +11,11 @@ import pytest
 
 from standfast.lab.nspawn import Server
 from tests.documents import valid
-from tests.server.backed_up import sql
+from tests.server.backed_up import declare_backups, sql
 from tests.server.conftest import Repository
 from tests.server.toybox import build_images, full_toybox
 
+BEFORE = "    databases:\n      toybox: {app: toybox}\n"
 DATABASES = """\
     databases:
       toybox:
@@ -47,13 +48,17 @@ def infra(tmp_path_factory: pytest.TempPathFactory, toybox: Server) -> Repositor
     build_images(images)
     repository = Repository(tmp_path_factory.mktemp("infra"))
     full_toybox(repository, toybox, images)
+    declare_backups(repository, "/var/backups/restic")
     path = repository.root / "inventories/lab.yml"
-    path.write_text(path.read_text().rstrip("\n") + "\n" + DATABASES)
+    text = path.read_text()
+    assert BEFORE in text
+    path.write_text(text.replace(BEFORE, DATABASES))
     repository.write("school/migration_lock.toml", 'provider = "postgresql"\n')
     repository.write("school/20260101000000_init/migration.sql", FIRST)
     repository.standfast("apply", "lab", "--yes", expect=0)
     sql(toybox, "CREATE DATABASE school;")
     sql(toybox, FIRST, "school")
+    repository.standfast("backup", "lab", expect=0)
     return repository
 
 
@@ -75,6 +80,7 @@ def test_clean_databases_agree(infra: Repository, toybox: Server) -> None:
     print(done.stdout, done.stderr)
     assert "no differences" in done.stdout
     assert "table public.django_migrations" in done.stdout
+    assert done.stdout.count("as in the backup of ") == 2
     assert traces(toybox) == ""
 
 
@@ -91,11 +97,44 @@ def test_incident_1_on_a_server(infra: Repository, toybox: Server) -> None:
         ("table public.lesson_sessions", "row level security"),
         ("role auditor", "bypasses row level security"),
     ]
+    drifts = json.loads(infra.standfast("drift", "lab", "--json", expect=2).stdout)
+    names = [
+        each["id"] for host in drifts["hosts"] for each in host["findings"] if each["subject"] == "schema"
+    ]
+    assert "schema:school/table public.lesson_sessions" in names
+    assert "schema:toybox/role auditor" in names
     draft = infra.root / "school/20260102000000_adopt"
     infra.standfast("schema", "lab", "--database", "school", "--adopt", str(draft), expect=2)
     assert "CREATE POLICY own" in (draft / "migration.sql").read_text()
     infra.standfast("schema", "lab", "--database", "school", expect=0)
     assert traces(toybox) == ""
+
+
+def test_what_the_last_backup_held(infra: Repository, toybox: Server) -> None:
+    sql(toybox, "ALTER TABLE lesson_sessions ADD COLUMN note text; CREATE TABLE later (n integer);", "school")
+    noted = infra.standfast("schema", "lab", "--database", "school", expect=2).stdout
+    assert "· table public.later                           new since then" in noted
+    sql(
+        toybox,
+        'DROP TABLE later; ALTER TABLE lesson_sessions DROP COLUMN note; ALTER TABLE "User" RENAME TO "Users";',
+        "school",
+    )
+    infra.standfast("backup", "lab", "--database", "school", expect=0)
+    sql(toybox, 'DROP TABLE lesson_sessions; ALTER TABLE "Users" RENAME TO "User";', "school")
+    gone = compared(infra, "--database", "school", expect=2)["database school"]
+    last = next(side for side in gone["sides"] if side["against"].startswith("the backup of"))
+    assert {(each["object"], each["what"]) for each in last["differences"]} == {
+        ("table public.Users", "only other"),
+        ("table public.lesson_sessions", "only other"),
+    }
+    sql(toybox, BY_HAND, "school")
+    infra.standfast("backup", "lab", "--database", "school", expect=0)
+    infra.standfast("schema", "lab", "--database", "school", expect=0)
+
+
+def test_a_drill_compares_the_schema_too(infra: Repository, toybox: Server) -> None:
+    done = infra.standfast("drill", "lab", expect=0)
+    assert "database school: the copy of" in done.stdout
 
 
 def test_what_cannot_be_compared_is_said(infra: Repository, toybox: Server) -> None:

@@ -33,6 +33,7 @@ FORBIDDEN = {
         *("click", "pyinfra", "gevent", "deploys"),
         *(f"standfast.{room}" for room in ("cli", "engine", "operations", "lab", "verification")),
     ),
+    "standfast/host/schema": ("standfast.host.firewall", "click", "pyinfra", "gevent"),
     "deploys": ("click", *(f"standfast.{room}" for room in ("cli", "engine", "lab", "verification"))),
     "standfast/engine": ("click", "standfast.cli", "standfast.lab"),
     "standfast/recovery": ("click", "standfast.cli", "standfast.lab", "standfast.verification"),

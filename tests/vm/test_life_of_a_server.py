@@ -7,22 +7,29 @@ The tests build on each other, as a server's days do; run them with ``-x`` (scri
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from standfast.lab import processes
 from standfast.lab.drivers import Driver, Server
+from tests.server.backed_up import declare_backups
 from tests.server.conftest import Repository
-from tests.server.toybox import ask, build_images, counts, full_toybox, manage
+from tests.server.toybox import ROOT, ask, build_images, counts, full_toybox, manage
 from tests.vm import ledger
 
 # Where a processor is emulated, on a machine that does other things too.
 APPLY_SECONDS = 1800
 HEALTHY_SECONDS = 600
+CONFIRM_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +76,38 @@ def verify(infra: Repository) -> None:
 
 
 def wait_until_healthy(server: Server) -> None:
-    """Nobody helps: wait until the site answers from outside."""
+    """Nobody helps: wait until the site answers from outside, and Docker has noticed that it does."""
     deadline = time.monotonic() + HEALTHY_SECONDS
-    while (answer := ask(server)).returncode != 0:
+    while (answer := ask(server)).returncode != 0 or not all_healthy(server):
         assert time.monotonic() < deadline, answer.stderr
         time.sleep(0.5)
+
+
+def all_healthy(server: Server) -> bool:
+    """Whether Docker's own checks of both services have passed."""
+    return server.run("sudo docker ps --format '{{.Status}}'").stdout.count("(healthy)") == 2
+
+
+def killed_on_trial(infra: Repository) -> None:
+    """Apply a change of the firewall; the controller is gone before it has confirmed it."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.server.careless_controller", "the firewall", "kill", ""),
+            *("apply", "lab", "--yes", "--no-verify", "--only", "firewall"),
+        ],
+        cwd=infra.root,
+        env={**os.environ, "XDG_STATE_HOME": str(infra.root / ".state"), "PYTHONPATH": str(ROOT)},
+        timeout=APPLY_SECONDS,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+
+
+def rules(server: Server) -> list[str]:
+    """All rules of both families, whoever made them, seen by a new connection."""
+    found = server.run("sudo iptables-save; sudo ip6tables-save").stdout.splitlines()
+    return [line for line in found if line.startswith("-")]
 
 
 def boot_id(server: Server) -> str:
@@ -135,6 +169,42 @@ def test_a_power_cut_loses_no_row_that_was_promised(
     found = ledger.rows(server)
     print(f"{len(promised)} rows were promised, {len(found)} are there")
     assert promised <= found
+    verify(infra)
+
+
+def test_a_change_of_the_firewall_that_nobody_confirms_is_undone(infra: Repository, server: Server) -> None:
+    path = infra.root / "inventories/lab.yml"
+    declared = path.read_text()
+    inventory = yaml.safe_load(declared)
+    firewall = inventory["hosts"][server.name]["firewall"]
+    firewall["confirm_seconds"] = CONFIRM_SECONDS
+    firewall["allow"].append({"port": 9999})
+    path.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    before = rules(server)
+    killed_on_trial(infra)
+    assert any("9999" in line for line in rules(server)), "the change was never in force"
+    deadline = time.monotonic() + CONFIRM_SECONDS * 2
+    while rules(server) != before:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    path.write_text(declared, encoding="utf-8")
+    assert plan(infra, expect=0)["hosts"][0]["changes"] == []
+    assert ask(server).returncode == 0
+
+
+def test_what_is_deleted_comes_back_from_the_backup(infra: Repository, server: Server) -> None:
+    before = counts(server)
+    declare_backups(infra, "/var/backups/standfast")
+    apply(infra)
+    infra.standfast("backup", "lab", expect=0, timeout=APPLY_SECONDS)
+    server.run(
+        "sudo docker compose -p toybox down && sudo docker volume rm toybox_pgdata toybox_media",
+        timeout=HEALTHY_SECONDS,
+    )
+    apply(infra)
+    assert counts(server) != before, "nothing was deleted"
+    infra.standfast("restore", "lab", "--all", "--yes", expect=0, timeout=APPLY_SECONDS)
+    assert counts(server) == before
     verify(infra)
 
 

@@ -39,6 +39,7 @@ from standfast.host.backup.manifest import DatabaseManifest, StoredFile
 from standfast.host.backup.postgres import Place, Session
 from standfast.host.backup.records import Item
 from standfast.host.backup.restic import Repository
+from standfast.host.schema import copied
 
 KIND = "database"
 LOCK_MILLISECONDS = 5 * 60 * 1000
@@ -220,9 +221,11 @@ def dumped(
         # What sequences are at is no part of a snapshot: they are read before the dump reads them.
         with _dump_beside(place, database.database, snapshot, folder / layout.DUMP, compress) as finish:
             counted = census.taken(session, place, database.database, snapshot)
+            described = copied.write(place, database.database, snapshot, folder / layout.CATALOGUE)
             finish()
     _globals(place, database, cluster, folder / layout.GLOBALS)
     _readable(place, folder / layout.DUMP)
+    files = [layout.DUMP, layout.GLOBALS, *([layout.CATALOGUE] if described else [])]
     return DatabaseManifest(
         name=name,
         server=server,
@@ -230,7 +233,7 @@ def dumped(
         database=database.database,
         user=database.user,
         census=counted,
-        files={each: stored_file(folder / each) for each in (layout.DUMP, layout.GLOBALS)},
+        files={each: stored_file(folder / each) for each in files},
         versions={
             **versions,
             "standfast": __version__,

@@ -36,6 +36,8 @@ WARM = "standfast-warm"
 DUMP = "dump.pgc"
 GLOBALS = "globals.sql"
 MANIFEST = "manifest.json"
+CATALOGUE = "catalogue.json"
+"""What is in a database besides rows; `standfast schema` holds the live one against it."""
 
 
 def staging(kind: str, name: str) -> Path:

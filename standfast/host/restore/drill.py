@@ -34,6 +34,7 @@ from standfast.host.backup.restic import Repository
 from standfast.host.restore import database, run, selection, telling, throwaway, twin, volume
 from standfast.host.restore.prospect import Restorable, stored_manifest
 from standfast.host.restore.twin import Twin
+from standfast.host.schema import catalogue, copied
 
 WAIT = 60
 
@@ -192,7 +193,12 @@ def _loaded(
     database.load(place, folder, manifest, beside)
     database.swap(place, target, beside, database.beside_name(target, "before", run.stamp()))
     report(f"database {manifest.name}: comparing {len(manifest.census.tables)} tables with the manifest")
-    every = comparison.differences(manifest.census, census.of(place, target))
+    restored = census.of(place, target)
+    every = comparison.differences(manifest.census, restored)
+    if layout.CATALOGUE in manifest.files and restored.schema_sha256 != manifest.census.schema_sha256:
+        then = copied.parse((folder / layout.CATALOGUE).read_text(encoding="utf-8"))
+        _, now = catalogue.read(copied.reach(place, target))
+        every += copied.differences(then, now)
     # The image itself makes this role, as a superuser, whatever was done to it later.
     return [each for each in every if not each.startswith(f"role {place.user}: ")]
 

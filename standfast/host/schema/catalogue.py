@@ -9,7 +9,7 @@ from typing import Any
 
 from standfast.host.backup.faults import Fault
 from standfast.host.schema.reach import Reach
-from standfast.host.schema.statements import OBJECTS, PREPARE, SERVER
+from standfast.host.schema.statements import BEGIN, OBJECTS, PREPARE, SERVER
 
 OLDEST = 12
 """Major version of PostgreSQL from which on the catalogues have all that is asked."""
@@ -100,15 +100,18 @@ def parse(rows: Iterable[Mapping[str, Any]]) -> Catalogue:
     )
 
 
-def read(reach: Reach) -> tuple[Server, Catalogue]:
+def read(reach: Reach, snapshot: str | None = None) -> tuple[Server, Catalogue]:
     """
     Read everything in one transaction that may only read.
+
+    + snapshot: the exported name of the one to look through; the default is now
 
     Raises:
         Fault: the server does not answer, is too old, or refuses.
     """
     server = _server(reach)
-    script = [PREPARE, *OBJECTS.values(), "COMMIT;"]
+    begin = f"{BEGIN} SET TRANSACTION SNAPSHOT '{snapshot}';" if snapshot else BEGIN
+    script = [begin, PREPARE, *OBJECTS.values(), "COMMIT;"]
     lines = reach.psql("\n".join(script), seconds=SECONDS).splitlines()
     return server, parse(json.loads(line) for line in lines if line)
 

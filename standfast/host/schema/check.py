@@ -3,112 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.schema import catalogue, comparison, django, draft, dump, migrations, security, throwaway
+from standfast.host.schema.answer import Answer, Side
 from standfast.host.schema.catalogue import Catalogue, Key, Server
-from standfast.host.schema.comparison import Difference, Ignored
+from standfast.host.schema.comparison import ONLY_LIVE, ONLY_OTHER, Difference, Ignored
 from standfast.host.schema.draft import Draft, Sides
 from standfast.host.schema.dump import Dump
 from standfast.host.schema.migrations import DJANGO, Project, Report
 from standfast.host.schema.reach import Reach
-from standfast.host.schema.security import Declared
 from standfast.host.schema.throwaway import Throwaway
+from standfast.host.schema.wish import Wish
 
+RESTORED = "standfast_restored"
+Against = Callable[[Catalogue], Side]
 DjangoRunner = Callable[[Project, Throwaway, str, Report], None]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a database is held against, and how."""
-
-    projects: tuple[Project, ...] = ()
-    role: str | None = None
-    """Who runs the migrations in service; ``None``: the owner of most tables."""
-    extensions: tuple[str, ...] = ()
-    """Made by a superuser before the migrations run."""
-    ignored: tuple[Ignored, ...] = ()
-    security: Declared | None = None
-    image: str | None = None
-    """Of the throwaway server; ``None``: PostgreSQL's programs of this machine."""
-    dump: bool = True
-    """Whether pg_dump looks too, for which it needs the lock of a SELECT on every table."""
-    adopt: bool = False
-    """Whether a migration is drafted."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """The live database held against one other thing."""
-
-    name: str
-    """``the migrations``, ``the declaration``, ``the backup of …``."""
-    differences: tuple[Difference, ...] = ()
-    unexplained: tuple[str, ...] = ()
-    """Lines of pg_dump that differ for a reason that is not known."""
-
-    @property
-    def equal(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differences and not self.unexplained
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "against": self.name,
-            "differences": [each.as_json() for each in self.differences],
-            "unexplained": list(self.unexplained),
-        }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was found."""
-
-    database: str
-    version: str
-    objects: int
-    sides: tuple[Side, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
-    bypassing: tuple[str, ...] = ()
-    """Roles that see every row, when a table has row level security."""
-    protected: int = 0
-    """Tables with row level security."""
-    dumped: bool = True
-    draft: Draft | None = None
-    draft_leaves: tuple[str, ...] | None = None
-    """What would still differ with the draft; it was tried. ``None``: there is no draft."""
-    seconds: float = 0.0
-
-    @property
-    def equal(self) -> bool:
-        """Whether nothing differs."""
-        return all(side.equal for side in self.sides)
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "database": self.database,
-            "version": self.version,
-            "objects": self.objects,
-            "equal": self.equal,
-            "sides": [each.as_json() for each in self.sides],
-            "left_out": [{"object": words, "reason": reason} for words, reason in self.left_out],
-            "protected": self.protected,
-            "bypassing": list(self.bypassing),
-            "dump": self.dumped,
-            "draft": None
-            if self.draft is None
-            else {
-                "sql": self.draft.sql,
-                "notes": list(self.draft.notes),
-                "leaves": list(self.draft_leaves or ()),
-            },
-            "seconds": round(self.seconds, 2),
-        }
 
 
 @dataclass(frozen=True)
@@ -140,9 +52,17 @@ class _Live:
     dump: Dump
 
 
-def perform(reach: Reach, wish: Wish, report: Report, run_django: DjangoRunner = django.apply) -> Answer:
+def perform(
+    reach: Reach,
+    wish: Wish,
+    report: Report,
+    run_django: DjangoRunner = django.apply,
+    further: Sequence[Against] = (),
+) -> Answer:
     """
     Hold a live database against its migrations and its declaration. Nothing is written to it.
+
+    + further: what else it is held against, such as the last backup
 
     Raises:
         WrongConfiguration: there is nothing to hold it against.
@@ -161,6 +81,7 @@ def perform(reach: Reach, wish: Wish, report: Report, run_django: DjangoRunner =
     if wish.security is not None:
         differences = security.differences(wish.security, found, server.superuser)
         sides.append(Side("the declaration", tuple(differences)))
+    sides += [held(found) for held in further]
     protected = len(security.protected(found))
     return Answer(
         database=reach.words,
@@ -186,6 +107,9 @@ def _with_migrations(live: _Live, wish: Wish, report: Report, run_django: Django
         built = _looked(made, dumped=wish.dump)
         ignored = [*wish.ignored, *comparison.bookkeeping([live.catalogue, built.catalogue])]
         found, differences = _compared(live, built, ignored)
+        if any(each.what not in (ONLY_LIVE, ONLY_OTHER) for each in differences) or found.side.unexplained:
+            built = _as_restored(live, built, made)
+            found, differences = _compared(live, built, ignored)
         if not wish.adopt or found.side.equal:
             return found
         texts = (live.dump or dump.taken(live.reach), built.dump or dump.taken(made.superuser))
@@ -222,6 +146,31 @@ def _build(
             raise Fault(f"{fault}{migrations.missing_extension(str(fault), live)}") from None
 
 
+def _as_restored(live: _Live, built: _Built, made: Throwaway) -> _Built:
+    """
+    What migrations have made; where that is like the live one after a dump and a restore, as it is then.
+
+    PostgreSQL writes some expressions in another way once they were read from a dump: a live database
+    that was restored one day is not another one for that.
+    """
+    text = made.superuser.run("pg_dump", "--schema-only", seconds=dump.SECONDS).output
+    made.superuser.psql(f"CREATE DATABASE {RESTORED} TEMPLATE template0;")
+    restored = replace(made.superuser, database=RESTORED)
+    restored.run("psql", "-Xq", "--file", "-", stdin=text, seconds=dump.SECONDS)
+    again = _looked(replace(made, superuser=restored), dumped=bool(built.dump))
+    made.superuser.psql(f"DROP DATABASE {RESTORED};")
+    there, then = live.catalogue.objects, again.catalogue.objects
+    objects = {
+        key: there[key] if key in there and there[key] == then.get(key) else has
+        for key, has in built.catalogue.objects.items()
+    }
+    parts = {
+        part: live.dump[part] if part in live.dump and live.dump[part] == again.dump.get(part) else words
+        for part, words in built.dump.items()
+    }
+    return _Built(Catalogue(objects), parts)
+
+
 def _looked(made: Throwaway, *, dumped: bool) -> _Built:
     reach = made.superuser
     _, found = catalogue.read(reach)
@@ -238,39 +187,3 @@ def _tried(
         return (f"the draft fails: {str(fault).partition(': ')[2]}",)
     found, _ = _compared(live, _looked(made, dumped=bool(live.dump)), ignored)
     return (*(f"{each.object}: {each.what}" for each in found.side.differences), *found.side.unexplained)
-
-
-def on_image(wish: Wish, image: str) -> Wish:
-    """The same wish, with a throwaway server of this image."""
-    return replace(wish, image=image)
-
-
-def wish_from(data: Mapping[str, Any]) -> Wish:
-    """A wish from JSON, as the controller sends it."""
-    projects = tuple(
-        Project(
-            **{**each, "scripts": tuple(migrations.Script(**script) for script in each.get("scripts", ()))}
-        )
-        for each in data.get("projects", ())
-    )
-    declared = data.get("security")
-    return Wish(
-        projects=projects,
-        role=data.get("role"),
-        extensions=tuple(data.get("extensions", ())),
-        ignored=tuple(Ignored(**each) for each in data.get("ignored", ())),
-        security=None if declared is None else _declared(declared),
-        dump=bool(data.get("dump", True)),
-        adopt=bool(data.get("adopt", False)),
-    )
-
-
-def _declared(data: Mapping[str, Any]) -> Declared:
-    tables = {
-        name: security.Protected(
-            each["state"], None if each.get("policies") is None else tuple(each["policies"])
-        )
-        for name, each in data.get("tables", {}).items()
-    }
-    bypass = data.get("bypass")
-    return Declared(tables, None if bypass is None else tuple(bypass))

@@ -21,6 +21,12 @@ BOOKKEEPING = {
     "goose_db_version": "goose's own list of migrations",
 }
 """Tables in which tools remember what they have done; not a part of what migrations declare."""
+GUARD = "standfast_guard"
+"""Schema, and beginning of the names, of what standfast itself puts into a protected database."""
+GUARDING = (
+    *(f"schema {GUARD}", f"* {GUARD}.*", f"* in {GUARD}"),
+    *(f"event trigger {GUARD}_*", f"trigger {GUARD}_* on *"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,9 @@ def covered(key: Key, ignored: Sequence[Ignored]) -> bool:
 
 
 def left_out(catalogues: Sequence[Catalogue], ignored: Sequence[Ignored]) -> list[tuple[str, str]]:
-    """Objects that were not compared, and why; what belongs to a table is not named again."""
-    keys = {key for each in catalogues for key in each.objects if not key.table}
+    """Objects that were not compared, and why; what is in a table or a schema is not named again."""
+    schemas = {key.name for each in catalogues for key in each.of_kind("schema") if covered(key, ignored)}
+    keys = {key for each in catalogues for key in each.objects if not key.table and key.schema not in schemas}
     return [
         (key.words, next(each.reason for each in ignored if each.covers(key)))
         for key in sorted(keys)
@@ -105,11 +112,13 @@ def left_out(catalogues: Sequence[Catalogue], ignored: Sequence[Ignored]) -> lis
 
 
 def bookkeeping(catalogues: Sequence[Catalogue]) -> list[Ignored]:
-    """What tools keep for themselves in these databases."""
-    tables = {
-        key for each in catalogues for key in each.objects if key.kind == "table" and key.name in BOOKKEEPING
-    }
-    return [Ignored(key.words, BOOKKEEPING[key.name]) for key in sorted(tables)]
+    """What tools, standfast among them, keep for themselves in these databases."""
+    keys = {key for each in catalogues for key in each.objects}
+    tables = sorted(key for key in keys if key.kind == "table" and key.name in BOOKKEEPING)
+    found = [Ignored(key.words, BOOKKEEPING[key.name]) for key in tables]
+    if Key("schema", "", GUARD) in keys:
+        found += [Ignored(what, "standfast's own guard") for what in GUARDING]
+    return found
 
 
 def summary(key: Key, catalogue: Catalogue) -> str:

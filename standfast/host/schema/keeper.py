@@ -19,6 +19,7 @@ from pathlib import Path
 import standfast
 from standfast.host.backup import programs, records
 
+TRIES, PAUSE = 600, 0.1
 FOLDER, CONTAINERS = "folder", "containers"
 LABEL = "standfast.schema"
 """On every container of a comparison, with the comparison's own name as its value."""
@@ -58,7 +59,16 @@ def main(kind: str, what: str) -> None:
     if kind == CONTAINERS:
         remove(f"{LABEL}={what}")
     else:
-        shutil.rmtree(what, ignore_errors=True)
+        _remove_folder(Path(what))
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder; processes of a server that was killed may still write there for a moment."""
+    for _ in range(TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(PAUSE)
 
 
 def remove(label: str) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 PREPARE = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '5s';
 SET LOCAL idle_in_transaction_session_timeout = '120s'; SET LOCAL client_encoding = 'UTF8';
 SET LOCAL quote_all_identifiers = off; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD';
@@ -125,6 +125,8 @@ WHERE c.relkind IN ('v', 'm') AND a.attacl IS NOT NULL;""",
 SELECT json_build_object('kind', 'constraint', 'schema', n.nspname, 'table', c.relname, 'name', k.conname,
     'is',
     json_build_object('definition', pg_get_constraintdef(k.oid),
+    'enforced', CASE WHEN EXISTS (SELECT FROM pg_trigger t
+        WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O') THEN false END,
     'inherited', CASE WHEN k.coninhcount > 0 THEN true END))
 FROM <table> JOIN pg_constraint k ON k.conrelid = c.oid WHERE k.contype NOT IN ('n', 't');""",
     "indexes": """

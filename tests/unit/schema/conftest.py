@@ -29,6 +29,8 @@ class Live:
     root: Path
     folder: str
     port: int
+    room: Path
+    """Where the command puts its throwaway servers: those of other runs are none of ours."""
 
     @property
     def log(self) -> Path:
@@ -64,6 +66,8 @@ def live() -> Iterator[Live]:
     folder = next((found for major in range(18, 11, -1) if (found := throwaway.programs_of(major))), None)
     assert folder, "PostgreSQL is not installed: script/bootstrap installs it"
     root = Path(tempfile.mkdtemp(prefix="standfast-test-"))
+    room = Path(tempfile.mkdtemp(prefix="standfast-room-"))
+    room.chmod(0o755)  # the account that PostgreSQL runs as goes through it
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     account = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -83,7 +87,7 @@ def live() -> Iterator[Live]:
     settings = ["fsync=off", "listen_addresses=127.0.0.1", "log_statement=all", "log_line_prefix=%a|%d|"]
     command = [f"{folder}/postgres", "-D", str(root / "data"), "-k", str(root), "-p", str(port)]
     command += [f"--{setting}" for setting in settings]
-    server = Live(root, folder, port)
+    server = Live(root, folder, port, room)
     with server.log.open("wb") as log:
         process = subprocess.Popen(command, cwd=root, user=account.pw_uid, stdout=log, stderr=log)
     try:
@@ -99,6 +103,7 @@ def live() -> Iterator[Live]:
         process.terminate()
         process.wait()
         shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(room, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A database with something of everything, and 61 ways in which people change it by hand."""
+"""A database with something of everything, and 62 ways in which people change it by hand."""
 
 from __future__ import annotations
 
@@ -127,6 +127,10 @@ INJECTED: dict[str, tuple[str, set[tuple[str, str]]]] = {
     "foreign key another": (
         "ALTER TABLE lessons DROP CONSTRAINT lessons_teacher_fkey; ALTER TABLE lessons ADD CONSTRAINT lessons_teacher_fkey FOREIGN KEY (teacher) REFERENCES users",
         {("constraint lessons_teacher_fkey on public.lessons", "definition")},
+    ),
+    "foreign key not enforced": (
+        "ALTER TABLE lessons DISABLE TRIGGER ALL",
+        {("constraint lessons_teacher_fkey on public.lessons", "enforced")},
     ),
     "index": ("CREATE INDEX users_born ON users (born)", {("index users_born on public.users", "only live")}),
     "index gone": ("DROP INDEX lessons_title", {("index lessons_title on public.lessons", "only other")}),
