@@ -159,7 +159,7 @@ def reached(address: Address) -> Iterator[Place]:
                 if name in os.environ
             ]
             inside = ("docker", "exec", "--interactive", address.container)
-            yield Place(("env", *own, *inside), address.user)
+            yield Place(("env", *own, *inside), address.user, address.host or None)
             return
         service = Path(folder, "service.conf")
         service.touch(mode=0o600)
