@@ -145,7 +145,7 @@ def test_the_daily_copy_by_cron(laptop: Server) -> None:
     assert line.startswith("30 12 * * * /usr/bin/python3 -I -m standfast.cli.main guard backup --scheduled")
     # cron's own environment has no PYTHONPATH; an installed standfast needs none.
     ran = laptop.run(f"cd / && {as_postgres} backup --scheduled")
-    assert "localhost/own: 1 rows in 1 tables" in ran.stdout
+    assert "localhost/own: 1 rows in 1 table" in ran.stdout
     copies = laptop.run(
         "sudo find /var/lib/postgresql/.local/share/standfast/copies -name manifest.json"
     ).stdout
