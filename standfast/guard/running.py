@@ -78,8 +78,7 @@ def real(name: str) -> str | None:
     """The program that a name means, not the shim in front of it."""
     if "/" in name:
         return name
-    folders = [each for each in os.get_exec_path() if not (Path(each) / layout.MARK).exists()]
-    return shutil.which(name, path=os.pathsep.join(folders))
+    return shutil.which(name, path=layout.path_behind_shims())
 
 
 class _Decision:
