@@ -10,9 +10,12 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from standfast import __version__
-from standfast.inventory.loader import Loaded
+
+if TYPE_CHECKING:
+    from standfast.inventory.loader import Loaded  # guards ask who calls, and must not wait for pydantic
 
 GIT_SECONDS = 10
 

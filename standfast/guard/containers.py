@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from standfast.errors import CouldNotLook
+from standfast.guard import layout
 
 _SECONDS = 20
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -71,7 +72,7 @@ def _inspected(name: str, folder: str) -> Container:
 
 
 def _docker(arguments: Sequence[str], folder: str) -> str:
-    program = shutil.which("docker")
+    program = shutil.which("docker", path=layout.path_behind_shims())
     if program is None:
         raise CouldNotLook("docker is not installed here, so nobody can look into the container")
     try:

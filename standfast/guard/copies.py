@@ -53,7 +53,8 @@ class Copy:
     @property
     def told(self) -> str:
         """What is in it."""
-        return f"{self.manifest.census.rows:,} rows in {len(self.manifest.census.tables)} tables"
+        tables = len(self.manifest.census.tables)
+        return f"{self.manifest.census.rows:,} rows in {tables} table{'' if tables == 1 else 's'}"
 
 
 def take(address: Address, why: str) -> Copy:

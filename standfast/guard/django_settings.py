@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from standfast.guard import layout
 from standfast.guard.addresses import OTHER, POSTGRESQL, SQLITE, Address
 
 _MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]""")
@@ -86,7 +87,7 @@ def _pythons(folder: Path) -> Iterator[str]:
         if (place / "bin/python").is_file():
             yield str(place / "bin/python")
     for name in ("python", "python3"):
-        found = shutil.which(name)
+        found = shutil.which(name, path=layout.path_behind_shims())
         if found:
             yield found
 

@@ -112,7 +112,8 @@ def _reached(address: Address, command: Command) -> Address:
     own = container.environment
     user = address.user or own.get("POSTGRES_USER") or "postgres"
     name = address.database or own.get("POSTGRES_DB") or user
-    return replace(address, host="", container=container.name, user=user, database=name)
+    socket = address.host if address.host.startswith("/") else ""
+    return replace(address, host=socket, container=container.name, user=user, database=name)
 
 
 def _from_variables(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+MARK = ".standfast-guards"
+"""A file in every folder of shims, so that no shim takes another one for the real program."""
+
 
 def _folder(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / default) / "standfast"
@@ -51,5 +54,6 @@ def private(folder: Path) -> Path:
     return folder
 
 
-MARK = ".standfast-guards"
-"""A file in every folder of shims, so that no shim takes another one for the real program."""
+def path_behind_shims() -> str:
+    """PATH without any folder of shims: what the guard itself runs must not be asked about."""
+    return os.pathsep.join(each for each in os.get_exec_path() if not Path(each, MARK).exists())

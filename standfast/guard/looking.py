@@ -150,8 +150,7 @@ def reached(address: Address) -> Iterator[Place]:
     is in arguments or in the environment, others can see.
     """
     with tempfile.TemporaryDirectory(prefix="standfast-") as folder:
-        path = os.pathsep.join(each for each in os.get_exec_path() if Path(each) != layout.shims())
-        own = [f"PATH={path}", f"HOME={Path.home()}"]
+        own = [f"PATH={layout.path_behind_shims()}", f"HOME={Path.home()}"]
         if address.container:
             own += [
                 f"{name}={os.environ[name]}"
@@ -159,7 +158,7 @@ def reached(address: Address) -> Iterator[Place]:
                 if name in os.environ
             ]
             inside = ("docker", "exec", "--interactive", address.container)
-            yield Place(("env", *own, *inside), address.user)
+            yield Place(("env", *own, *inside), address.user, address.host or None)
             return
         service = Path(folder, "service.conf")
         service.touch(mode=0o600)

@@ -78,8 +78,7 @@ def real(name: str) -> str | None:
     """The program that a name means, not the shim in front of it."""
     if "/" in name:
         return name
-    folders = [each for each in os.get_exec_path() if not (Path(each) / layout.MARK).exists()]
-    return shutil.which(name, path=os.pathsep.join(folders))
+    return shutil.which(name, path=layout.path_behind_shims())
 
 
 class _Decision:
@@ -105,13 +104,13 @@ class _Decision:
             Refused: nothing was run.
         """
         self.dialogue.tell(telling.found(self.argv, self.found, self.known))
-        if not self.dialogue.present and self.window is None:
-            self._refuse("there is no terminal to ask at", telling.remedies(self.argv, self.found))
         for danger in self.found:
             if danger.problem and not self._may_be_blind(danger):
                 self._refuse(
                     f"could not look: {danger.problem}", "What cannot be looked at may hold everything."
                 )
+        if not self.dialogue.present and self.window is None:
+            self._refuse("there is no terminal to ask at", telling.remedies(self.argv, self.found))
         self._copy()
         if self.window is not None:
             self._record("let pass in a window", window=self._window_told(self.window))

@@ -19,7 +19,7 @@ RUNNERS = (
     *("python", "python3", "uv", "poetry", "pipenv", "ruby", "bundle", "php"),
 )
 # On a laptop, only what developers call; servers have shims of their own.
-SERVERS_ONLY = ("rm", "dd", "mkfs", "git", "shred")
+SERVERS_ONLY = ("rm", "dd", "mkfs", "shred")
 SIGN = "# standfast guard"
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox")
 COMPOSE = ("docker-compose", "podman-compose")

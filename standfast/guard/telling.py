@@ -17,7 +17,7 @@ _WIDTH = 96
 
 def found(argv: Sequence[str], dangers: Sequence[Danger], known: Knowledge) -> str:
     """What a command would do, and to what."""
-    lines = ["", masking.masked_text(masking.masked(argv)), ""]
+    lines = ["", masking.masked(argv), ""]
     said = set()
     for danger in dangers:
         if danger.verdict.reason not in said:
@@ -89,7 +89,7 @@ def remedies(argv: Sequence[str], dangers: Sequence[Danger]) -> str:
     names = sorted({each.address.name for each in dangers if each.address})
     if names:
         lines.append(
-            f"  if it may be lost any time  declare it in guard.yml: databases: {{{names[0]}: disposable}}"
+            f'  if it may be lost any time  declare it in guard.yml: databases: {{"{names[0]}": disposable}}'
         )
     lines.append('  for some minutes            standfast guard allow --for 10m --reason "…"   (recorded)')
     return "\n".join(lines)

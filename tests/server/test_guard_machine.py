@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 import standfast
@@ -23,7 +24,7 @@ from tests.server.small_images import busybox, write
 PREPARE = """set -e
 export DEBIAN_FRONTEND=noninteractive
 sudo apt-get -qq update
-sudo -E apt-get -qq install -y --no-install-recommends docker.io docker-cli docker-compose postgresql python3-click \
+sudo -E apt-get -qq install -y --no-install-recommends docker.io docker-cli docker-compose postgresql \
   python3-yaml cron > /dev/null
 sudo mkdir -p /opt/standfast /srv/shop/.git
 base64 -d | sudo tar -xz -C /opt/standfast
@@ -35,15 +36,16 @@ x-laptop: &laptop
     - {type: bind, source: /usr, target: /usr, read_only: true}
     - {type: bind, source: /usr/lib, target: /lib, read_only: true}
     - {type: bind, source: /usr/lib64, target: /lib64, read_only: true}
-    - {type: bind, source: /usr/bin, target: /usr/bin, read_only: true}
+    - {type: bind, source: /usr/bin, target: /bin, read_only: true}
     - {type: bind, source: /etc, target: /etc, read_only: true}
     - {type: bind, source: /srv/pg, target: /srv/pg}
 services:
   db:
     <<: *laptop
-    user: postgres
+    tmpfs: ["/var/run/postgresql:mode=1777"]
+    user: ${POSTGRES_ID}
     environment: {PATH: "/usr/lib/postgresql/17/bin:/usr/bin", POSTGRES_USER: app, POSTGRES_DB: shop}
-    command: ["/usr/bin/sh", "-c", "exec postgres -D /srv/pg/data -k /tmp"]
+    command: ["/usr/bin/sh", "-c", "exec postgres -D /srv/pg/data"]
   web:
     <<: *laptop
     environment: {PATH: /usr/bin, DATABASE_URL: "postgres://app:s3cret@db:5432/shop"}
@@ -51,19 +53,22 @@ services:
 DATABASE = """set -e
 sudo install -d -o postgres -m 700 /srv/pg
 sudo -u postgres /usr/lib/postgresql/17/bin/initdb -D /srv/pg/data -U app -A trust > /dev/null
-cd /srv/shop && sudo docker compose up -d 2> /dev/null
-for i in $(seq 100); do sudo docker compose exec -T db pg_isready -q -h /tmp -U app && break; sleep 0.2; done
-sudo docker compose exec -T db createdb -h /tmp -U app shop
+cd /srv/shop
+echo "POSTGRES_ID=$(id -u postgres):$(id -g postgres)" | sudo tee .env > /dev/null
+sudo docker compose --progress quiet up -d
+for i in $(seq 100); do sudo docker compose exec -T db pg_isready -q -U app && break; sleep 0.2; done
+sudo docker compose exec -T db createdb -U app shop
 """
 GUARD = "sudo env PYTHONPATH=/opt/standfast HOME=/root python3 -m standfast.cli.main guard"
 
 
 def package() -> str:
-    """The program as it is installed, without what only controllers need."""
+    """The program as it is installed, with its own click: Debian's is older."""
     buffer = io.BytesIO()
-    root = Path(standfast.__file__).parent
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        tar.add(root, "standfast", filter=lambda each: None if "__pycache__" in each.name else each)
+        for module in (standfast, click):
+            root = Path(str(module.__file__)).parent
+            tar.add(root, root.name, filter=lambda each: None if "__pycache__" in each.name else each)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -91,15 +96,15 @@ def guard(server: Server, arguments: str, folder: str = "/srv/shop") -> subproce
 
 def sql(server: Server, statements: str) -> list[str]:
     return server.run(
-        "cd /srv/shop && sudo docker compose exec -T db psql -h /tmp -XAtqU app shop", input=statements
+        "cd /srv/shop && sudo docker compose exec -T db psql -XAtqU app shop", input=statements
     ).stdout.splitlines()
 
 
 def test_a_database_in_a_container(laptop: Server) -> None:
     sql(laptop, "CREATE TABLE IF NOT EXISTS users AS SELECT generate_series(1, 40) AS id;")
     for command in (
-        "docker compose exec -T db psql -h /tmp -U app shop -c 'DROP TABLE users'",
-        "docker exec shop-db-1 psql -h /tmp -U app -d shop -c 'TRUNCATE users'",
+        "docker compose exec -T db psql -U app shop -c 'DROP TABLE users'",
+        "docker exec shop-db-1 psql -U app -d shop -c 'TRUNCATE users'",
         "docker-compose exec web alembic downgrade base",  # by the environment of web, whose host is a service
     ):
         done = guard(laptop, f"run -- {command}")
@@ -117,7 +122,7 @@ def test_a_database_in_a_container(laptop: Server) -> None:
 def test_its_copy_brings_it_back(laptop: Server) -> None:
     sql(laptop, "CREATE TABLE IF NOT EXISTS users AS SELECT generate_series(1, 40) AS id;")
     assert guard(laptop, "allow --for 5m --reason test").returncode == 0
-    done = guard(laptop, "run -- docker compose exec -T db psql -h /tmp -U app shop -c 'DROP TABLE users'")
+    done = guard(laptop, "run -- docker compose exec -T db psql -U app shop -c 'DROP TABLE users'")
     assert done.returncode == 0, done.stderr
     assert "A verified copy was taken: 40 rows in 1 table" in done.stderr
     assert sql(laptop, "SELECT to_regclass('users');") == [""]
@@ -140,7 +145,7 @@ def test_the_daily_copy_by_cron(laptop: Server) -> None:
     assert line.startswith("30 12 * * * /usr/bin/python3 -I -m standfast.cli.main guard backup --scheduled")
     # cron's own environment has no PYTHONPATH; an installed standfast needs none.
     ran = laptop.run(f"cd / && {as_postgres} backup --scheduled")
-    assert "localhost/own: 1 rows in 1 tables" in ran.stdout
+    assert "localhost/own: 1 rows in 1 table" in ran.stdout
     copies = laptop.run(
         "sudo find /var/lib/postgresql/.local/share/standfast/copies -name manifest.json"
     ).stdout

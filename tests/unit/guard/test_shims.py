@@ -10,7 +10,7 @@ import pytest
 
 from standfast.guard import shims
 from standfast.host.guard.classification import classify, shipped
-from tests.unit.guard.conftest import Laptop
+from tests.unit.guard.conftest import Laptop, Server
 from tests.unit.guard.test_catalogue import EVERYDAY, EXAMPLES, NEEDS_A_SHELL, NOWHERE
 
 NAMES = set(shims.names(shipped()))
@@ -73,6 +73,14 @@ def test_two_folders_of_shims_do_not_call_each_other(laptop: Laptop) -> None:
     done = laptop.run("timeout", "20", "bash", "--norc", "-c", f"{lines}\npsql --version; git --version")
     assert done.returncode == 0
     assert "psql (PostgreSQL)" in done.stdout
+
+
+def test_shims_in_another_folder_are_not_met_by_the_guard_itself(server: Server, laptop: Laptop) -> None:
+    url = server.url(server.database("elsewhere", "CREATE TABLE t AS SELECT generate_series(1, 3) AS a"))
+    line = laptop.guard("install", "--dir", laptop.home / "elsewhere").stdout
+    done = laptop.run("bash", "--norc", "-c", f"{line}\npsql '{url}' -c 'TRUNCATE t'")
+    assert done.returncode == 6
+    assert "3 rows in 1 table" in done.stderr
 
 
 @pytest.mark.parametrize("shell", [["bash", "--norc", "-i"], ["zsh", "-f", "-i"]], ids=["bash", "zsh"])
