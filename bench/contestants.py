@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from bench import others
 from bench.items import Item
+from standfast import __version__
 from standfast.errors import StandfastError
 
 ROOT = Path(__file__).parents[1]
@@ -260,4 +262,15 @@ def versions() -> list[str]:
     found = {each["name"]: each["version"] for each in json.loads(listed)}
     ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
     names = ("ansible-core", "mitogen", "pyinfra")
-    return [*(f"{name} {found[name]}" for name in names), f"Python {sys.version.split()[0]}", ssh]
+    own = f"standfast {__version__} (sources {_sources()})"
+    return [own, *(f"{name} {found[name]}" for name in names), f"Python {sys.version.split()[0]}", ssh]
+
+
+def _sources() -> str:
+    """What standfast's own code is, short: figures of another one are not put together with these."""
+    digest = hashlib.sha256()
+    for room in ("standfast", "deploys", "templates"):
+        for path in sorted((ROOT / room).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]

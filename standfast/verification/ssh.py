@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,14 +83,18 @@ class Connection:
         """
         asked = looks.looks(name, declared)
         # Only the login shell knows the connection; sudo hides it.
-        remote = f'echo "$SSH_CONNECTION"; sudo -n sh -c {shlex.quote(looks.script(asked))}'
+        remote = 'echo "$SSH_CONNECTION"; exec sudo -n sh -s'
         with subprocess.Popen(
             [*self.command, f"sh -c {shlex.quote(remote)}"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as ssh:
+            assert ssh.stdin is not None
             assert ssh.stdout is not None
+            with suppress(BrokenPipeError), ssh.stdin:  # a connection that fails says why
+                ssh.stdin.write(looks.script(asked).encode())
+            ssh.stdin = None
             if connection := ssh.stdout.readline().decode(errors="replace").split():
                 connected(connection)
             archive, errors = ssh.communicate()

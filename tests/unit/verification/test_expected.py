@@ -125,7 +125,7 @@ def test_all_looks_are_one_good_shell_script() -> None:
         subprocess.run(["sh", "-n"], input=shell, text=True, check=True)
     own = {"says": "echo 'it'\"'\"'s'", "fails": "echo no >&2; exit 3", "silent": ":"}
     script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108
-    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
     said = seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
     assert said.text("says") == "it's\n"
     assert said.text("silent") == ""
