@@ -10,9 +10,15 @@ import pytest
 
 from tests.sizes import LONG
 
+DATABASES = {"postgresql", "live", "django_python"}
+"""Fixtures that start a PostgreSQL on this machine, or install what works with one."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is only part of the long run is not here in others; it is not skipped."""
+    for item in items:
+        if DATABASES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("database")
     left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -82,7 +82,7 @@ def account() -> pwd.struct_passwd:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def postgresql() -> Iterator[Server]:
     root = Path(tempfile.mkdtemp(prefix="standfast-guard-"))
     os.chown(root, account().pw_uid, account().pw_gid)
     with socket.socket() as free:

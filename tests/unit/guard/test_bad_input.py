@@ -263,20 +263,20 @@ def test_faults_of_a_users_file_have_a_place(laptop: Laptop, text: str, message:
     assert "Traceback" not in done.stderr
 
 
-def test_a_database_that_is_down_is_refused(server: Server, laptop: Laptop) -> None:
-    server.database("down", "CREATE TABLE t ()")
-    server.stop()
+def test_a_database_that_is_down_is_refused(postgresql: Server, laptop: Laptop) -> None:
+    postgresql.database("down", "CREATE TABLE t ()")
+    postgresql.stop()
     try:
-        done = laptop.guard("run", "--", "psql", server.url("down"), "-c", "DROP TABLE t")
+        done = laptop.guard("run", "--", "psql", postgresql.url("down"), "-c", "DROP TABLE t")
     finally:
-        server.start()
+        postgresql.start()
     assert done.returncode == 6
     assert "could not look: " in done.stderr or "could not be looked into" in done.stderr
     assert PASSWORD not in done.stderr
     assert ENCODED not in done.stderr
 
 
-def test_a_database_that_is_down_is_refused_in_a_window_too(server: Server, laptop: Laptop) -> None:
+def test_a_database_that_is_down_is_refused_in_a_window_too(postgresql: Server, laptop: Laptop) -> None:
     laptop.guard("allow", "--for", "5m", "--reason", "test")
     done = laptop.guard("run", "--", "psql", "postgresql://kim@127.0.0.1:1/shop", "-c", "DROP TABLE t")
     assert done.returncode == 6
@@ -284,13 +284,13 @@ def test_a_database_that_is_down_is_refused_in_a_window_too(server: Server, lapt
     assert "Connection refused" in done.stderr
 
 
-def test_a_role_that_does_not_see_every_row_takes_no_copy(server: Server, laptop: Laptop) -> None:
-    server.database(
+def test_a_role_that_does_not_see_every_row_takes_no_copy(postgresql: Server, laptop: Laptop) -> None:
+    postgresql.database(
         "hidden",
         "CREATE TABLE t AS SELECT generate_series(1, 9) AS a; ALTER TABLE t FORCE ROW LEVEL SECURITY, ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (a < 5)",
     )
-    server.sql("GRANT ALL ON t TO shop", "hidden")
-    done = laptop.guard("backup", DATABASE_URL=server.url("hidden"))
+    postgresql.sql("GRANT ALL ON t TO shop", "hidden")
+    done = laptop.guard("backup", DATABASE_URL=postgresql.url("hidden"))
     assert done.returncode == 1
     assert "row-level security hides rows of public.t" in done.stderr
 

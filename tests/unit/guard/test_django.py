@@ -61,15 +61,15 @@ def test_sqlite_copied_flushed_and_brought_back(laptop: Laptop, shell: str) -> N
     assert laptop.guard("backup", "--drill").returncode == 0
 
 
-def test_postgresql_as_the_settings_choose(server: Server, laptop: Laptop, shell: str) -> None:
-    server.database("school", "CREATE TABLE t AS SELECT 1 AS a")
-    chosen = "|".join(("school", "127.0.0.1", str(server.port), "shop", PASSWORD))
+def test_postgresql_as_the_settings_choose(postgresql: Server, laptop: Laptop, shell: str) -> None:
+    postgresql.database("school", "CREATE TABLE t AS SELECT 1 AS a")
+    chosen = "|".join(("school", "127.0.0.1", str(postgresql.port), "shop", PASSWORD))
     done = laptop.run("bash", "--norc", "-c", f"{shell} python manage.py flush --noinput", SCHOOL_DB=chosen)
     assert done.returncode == 6
-    assert f"localhost:{server.port}/school  (DATABASES['default'] of school.settings)" in done.stderr
+    assert f"localhost:{postgresql.port}/school  (DATABASES['default'] of school.settings)" in done.stderr
     assert "1 rows in 1 table" in done.stderr
     record = json.loads(laptop.guard("log", "--json").stdout)["records"][-1]
-    assert record["database"] == f"localhost:{server.port}/school"
+    assert record["database"] == f"localhost:{postgresql.port}/school"
 
 
 def test_settings_that_do_not_load_are_could_not_look(laptop: Laptop, shell: str) -> None:

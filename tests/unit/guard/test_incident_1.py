@@ -22,37 +22,37 @@ PSQL = 'psql -q "$DATABASE_URL" -c'
 COMMAND = ("npx", "prisma", "migrate", "reset", "--skip-seed", "--force")
 
 
-def counted(server: Server) -> Census:
+def counted(postgresql: Server) -> Census:
     """Every row, table, policy and grant, as hashes."""
-    address = with_defaults(parse(server.url("shop"), "the test"), {}, "")
+    address = with_defaults(parse(postgresql.url("shop"), "the test"), {}, "")
     with reached(address) as place:
         return census.of(place, "shop")
 
 
 @pytest.fixture
-def shop(server: Server, laptop: Laptop) -> Census:
+def shop(postgresql: Server, laptop: Laptop) -> Census:
     """The development database of that day."""
-    server.database("shop", prisma.MIGRATION, prisma.ROWS, prisma.BY_HAND)
-    prisma.project(laptop.project, server.url("shop"))
-    return counted(server)
+    postgresql.database("shop", prisma.MIGRATION, prisma.ROWS, prisma.BY_HAND)
+    prisma.project(laptop.project, postgresql.url("shop"))
+    return counted(postgresql)
 
 
-def shell(laptop: Laptop, server: Server, line: str) -> list[str]:
+def shell(laptop: Laptop, postgresql: Server, line: str) -> list[str]:
     """A shell in which the line that `guard install` prints has run."""
     done = laptop.guard("install")
     assert done.returncode == 0, done.stderr
-    return ["bash", "--norc", "-c", f"{done.stdout}\nexport DATABASE_URL='{server.url('shop')}'\n{line}"]
+    return ["bash", "--norc", "-c", f"{done.stdout}\nexport DATABASE_URL='{postgresql.url('shop')}'\n{line}"]
 
 
 def test_through_the_shim_without_a_terminal_it_is_refused(
-    server: Server, laptop: Laptop, shop: Census
+    postgresql: Server, laptop: Laptop, shop: Census
 ) -> None:
-    done = laptop.run(*shell(laptop, server, " ".join(COMMAND)))
+    done = laptop.run(*shell(laptop, postgresql, " ".join(COMMAND)))
     assert done.returncode == 6
     assert "there is no terminal to ask at" in done.stderr
     assert "650 rows in 3 tables" in done.stderr
     assert "unknown: neither the database nor guard.yml says" in done.stderr
-    assert counted(server) == shop
+    assert counted(postgresql) == shop
     log = json.loads(laptop.guard("log", "--json").stdout)["records"]
     assert [(each["outcome"], each["entry"], each["command"]) for each in log] == [
         ("refused", "prisma-migrate-reset", " ".join(COMMAND))
@@ -70,15 +70,15 @@ def test_through_the_shim_without_a_terminal_it_is_refused(
         "/usr/bin/env npx prisma db push --force-reset",
     ],
 )
-def test_other_spellings_are_refused_too(server: Server, laptop: Laptop, shop: Census, line: str) -> None:
-    assert laptop.run(*shell(laptop, server, line)).returncode == 6
-    assert counted(server) == shop
+def test_other_spellings_are_refused_too(postgresql: Server, laptop: Laptop, shop: Census, line: str) -> None:
+    assert laptop.run(*shell(laptop, postgresql, line)).returncode == 6
+    assert counted(postgresql) == shop
 
 
 def test_with_the_name_typed_it_runs_and_one_command_brings_everything_back(
-    server: Server, laptop: Laptop, shop: Census
+    postgresql: Server, laptop: Laptop, shop: Census
 ) -> None:
-    command = shell(laptop, server, " ".join(COMMAND))
+    command = shell(laptop, postgresql, " ".join(COMMAND))
     environment = laptop.environment
     code, screen = terminals.typed(
         command, {"Type the database's name": "shop"}, cwd=laptop.project, environment=environment
@@ -88,7 +88,7 @@ def test_with_the_name_typed_it_runs_and_one_command_brings_everything_back(
     assert "Database reset successful" in screen
     assert PASSWORD not in screen
     assert ENCODED not in screen
-    empty = counted(server)
+    empty = counted(postgresql)
     assert empty.tables['public."User"'].rows == 0
     assert "public.lesson_sessions" not in empty.tables
     assert empty.row_security == {}
@@ -96,65 +96,65 @@ def test_with_the_name_typed_it_runs_and_one_command_brings_everything_back(
     done = laptop.guard("restore", "--yes")
     assert done.returncode == 0, done.stderr
     assert "650 rows in 3 tables, every hash equal" in done.stdout
-    assert counted(server) == shop
-    assert server.sql("SELECT count(*) FROM lesson_sessions", "shop", "shop") == ["250"]
-    kept = server.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'")
+    assert counted(postgresql) == shop
+    assert postgresql.sql("SELECT count(*) FROM lesson_sessions", "shop", "shop") == ["250"]
+    kept = postgresql.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'")
     assert len(kept) == 1  # nothing was deleted
-    server.sql(f'DROP DATABASE "{kept[0]}"')
+    postgresql.sql(f'DROP DATABASE "{kept[0]}"')
     outcomes = [each["outcome"] for each in json.loads(laptop.guard("log", "--json").stdout)["records"]]
     assert outcomes == ["confirmed", "restored"]
 
 
-def test_another_name_typed_stops_it(server: Server, laptop: Laptop, shop: Census) -> None:
+def test_another_name_typed_stops_it(postgresql: Server, laptop: Laptop, shop: Census) -> None:
     code, screen = terminals.typed(
-        shell(laptop, server, " ".join(COMMAND)),
+        shell(laptop, postgresql, " ".join(COMMAND)),
         {"Type the database's name": "yes"},
         cwd=laptop.project,
         environment=laptop.environment,
     )
     assert code == 6
     assert "something else was typed" in screen
-    assert counted(server) == shop
+    assert counted(postgresql) == shop
 
 
 def test_around_everything_the_daily_copy_brings_it_back(
-    server: Server, laptop: Laptop, shop: Census
+    postgresql: Server, laptop: Laptop, shop: Census
 ) -> None:
     done = laptop.guard("backup", "--drill")
     assert done.returncode == 0, done.stderr
     assert "restored in a drill" in done.stdout
-    around = laptop.run("node_modules/.bin/prisma", *COMMAND[2:], DATABASE_URL=server.url("shop"))
+    around = laptop.run("node_modules/.bin/prisma", *COMMAND[2:], DATABASE_URL=postgresql.url("shop"))
     assert around.returncode == 0, around.stderr
-    assert "public.lesson_sessions" not in counted(server).tables
+    assert "public.lesson_sessions" not in counted(postgresql).tables
     restored = laptop.guard("restore", "--yes")
     assert restored.returncode == 0, restored.stderr
-    assert counted(server) == shop
-    for name in server.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'"):
-        server.sql(f'DROP DATABASE "{name}"')
+    assert counted(postgresql) == shop
+    for name in postgresql.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'"):
+        postgresql.sql(f'DROP DATABASE "{name}"')
 
 
-def test_declared_as_disposable_it_runs_in_silence(server: Server, laptop: Laptop, shop: Census) -> None:
+def test_declared_as_disposable_it_runs_in_silence(postgresql: Server, laptop: Laptop, shop: Census) -> None:
     laptop.write("guard.yml", "databases:\n  shop: disposable\n")
-    done = laptop.run(*shell(laptop, server, f"{PSQL} 'TRUNCATE lesson_sessions'"))
+    done = laptop.run(*shell(laptop, postgresql, f"{PSQL} 'TRUNCATE lesson_sessions'"))
     assert done.returncode == 0
     assert done.stderr == ""
-    assert counted(server).tables["public.lesson_sessions"].rows == 0
+    assert counted(postgresql).tables["public.lesson_sessions"].rows == 0
 
 
 def test_production_says_so_itself_whatever_guard_yml_says(
-    server: Server, laptop: Laptop, shop: Census
+    postgresql: Server, laptop: Laptop, shop: Census
 ) -> None:
     laptop.write("guard.yml", "databases:\n  '*': disposable\n")
-    server.sql("ALTER DATABASE shop SET standfast.environment = 'production'")
-    done = laptop.run(*shell(laptop, server, " ".join(COMMAND)))
+    postgresql.sql("ALTER DATABASE shop SET standfast.environment = 'production'")
+    done = laptop.run(*shell(laptop, postgresql, " ".join(COMMAND)))
     assert done.returncode == 6
     assert "production: the database says so itself" in done.stderr
-    assert counted(server) == shop
+    assert counted(postgresql) == shop
 
 
-def test_a_window_lets_it_run_after_a_copy(server: Server, laptop: Laptop, shop: Census) -> None:
+def test_a_window_lets_it_run_after_a_copy(postgresql: Server, laptop: Laptop, shop: Census) -> None:
     assert laptop.guard("allow", "--for", "10m", "--reason", "new fixtures").returncode == 0
-    command = shell(laptop, server, f"{PSQL} 'TRUNCATE lesson_sessions'")
+    command = shell(laptop, postgresql, f"{PSQL} 'TRUNCATE lesson_sessions'")
     done = laptop.run(*command)
     assert done.returncode == 0, done.stderr
     assert "A verified copy was taken: 650 rows" in done.stderr
@@ -164,5 +164,5 @@ def test_a_window_lets_it_run_after_a_copy(server: Server, laptop: Laptop, shop:
     assert Path(record["copy"][0], "dump.pgc").is_file()
     assert not Path(record["copy"][0]).stat().st_mode & 0o077
     assert laptop.guard("allow", "--end").returncode == 0
-    server.sql("INSERT INTO lesson_sessions(lesson) VALUES (1)", "shop", "shop")
+    postgresql.sql("INSERT INTO lesson_sessions(lesson) VALUES (1)", "shop", "shop")
     assert laptop.run(*command).returncode == 6

@@ -75,8 +75,10 @@ def test_two_folders_of_shims_do_not_call_each_other(laptop: Laptop) -> None:
     assert "psql (PostgreSQL)" in done.stdout
 
 
-def test_shims_in_another_folder_are_not_met_by_the_guard_itself(server: Server, laptop: Laptop) -> None:
-    url = server.url(server.database("elsewhere", "CREATE TABLE t AS SELECT generate_series(1, 3) AS a"))
+def test_shims_in_another_folder_are_not_met_by_the_guard_itself(postgresql: Server, laptop: Laptop) -> None:
+    url = postgresql.url(
+        postgresql.database("elsewhere", "CREATE TABLE t AS SELECT generate_series(1, 3) AS a")
+    )
     line = laptop.guard("install", "--dir", laptop.home / "elsewhere").stdout
     done = laptop.run("bash", "--norc", "-c", f"{line}\npsql '{url}' -c 'TRUNCATE t'")
     assert done.returncode == 6

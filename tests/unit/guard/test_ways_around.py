@@ -15,25 +15,25 @@ CREATE FUNCTION empty_notes() RETURNS void LANGUAGE sql AS 'DELETE FROM notes';
 
 
 @pytest.fixture(scope="module")
-def machine(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Laptop, str]:
+def machine(postgresql: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Laptop, str]:
     """A laptop with the guards installed, and the line for its shell."""
     folder = tmp_path_factory.mktemp("machine")
     made = Laptop(folder / "home", folder / "shop")
     made.home.mkdir()
     (made.project / ".git").mkdir(parents=True)
-    prisma.project(made.project, server.url("notes"))
+    prisma.project(made.project, postgresql.url("notes"))
     made.write("clear.sql", "-- all of them\nTRUNCATE notes;\n")
     made.write("package.json", '{"scripts": {"clear": "psql \\"$DATABASE_URL\\" -qc \\"TRUNCATE notes\\""}}')
     return made, made.guard("install").stdout
 
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.told for way in WAYS])
-def test_a_way_around(server: Server, machine: tuple[Laptop, str], way: Way) -> None:
+def test_a_way_around(postgresql: Server, machine: tuple[Laptop, str], way: Way) -> None:
     laptop, line = machine
-    server.database("notes", NOTES)
-    script = f"{line}\nexport DATABASE_URL='{server.url('notes')}'\n{way.line.replace('{psql}', psql())}"
+    postgresql.database("notes", NOTES)
+    script = f"{line}\nexport DATABASE_URL='{postgresql.url('notes')}'\n{way.line.replace('{psql}', psql())}"
     done = laptop.run("bash", "--norc", "-c", script)
-    left = server.sql("SELECT count(*) FROM notes", "notes")
+    left = postgresql.sql("SELECT count(*) FROM notes", "notes")
     assert (STOPPED if left == ["10"] else PASSES) == way.result
     if way.result == STOPPED:
         assert "was not run" in done.stderr  # and not for another reason
