@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
+from jinja2 import StrictUndefined, Template
 
 from standfast.guard.addresses import parse, with_defaults
 from standfast.guard.looking import reached
@@ -131,6 +132,44 @@ def test_around_everything_the_daily_copy_brings_it_back(
     assert counted(postgresql) == shop
     for name in postgresql.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'"):
         postgresql.sql(f'DROP DATABASE "{name}"')
+
+
+GUARD = Path(__file__).parents[3] / "templates/guards/database.sql.j2"
+APPLICATION = """
+DO $$ BEGIN CREATE ROLE application LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+GRANT USAGE ON SCHEMA public TO application;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO application;
+"""
+
+
+# Prisma's first attempt, DROP SCHEMA, is refused as well; it tells of its second one.
+REFUSED = 'refused by standfast: DROP TABLE of the table public."Lesson" in the protected database shop (production)'
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("application", "must be owner of"),  # it owns nothing: PostgreSQL itself refuses
+        ("shop", REFUSED),
+        ("postgres", REFUSED),
+    ],
+)
+def test_around_the_shim_a_protected_database_refuses(
+    postgresql: Server, laptop: Laptop, shop: Census, role: str, words: str
+) -> None:
+    guard = Template(GUARD.read_text(), undefined=StrictUndefined).render(
+        database="shop", environment="production", exempt=[], many=1000, version="1"
+    )
+    postgresql.sql(guard, "shop")
+    postgresql.sql(APPLICATION, "shop")
+    quoted = PASSWORD.replace("'", "''")
+    postgresql.sql(f"ALTER ROLE {role} PASSWORD '{quoted}'")
+    before = counted(postgresql)
+    url = postgresql.url("shop").replace("//shop:", f"//{role}:")
+    done = laptop.run("node_modules/.bin/prisma", *COMMAND[2:], DATABASE_URL=url)
+    assert done.returncode != 0
+    assert words in " ".join((done.stdout + done.stderr).split())
+    assert counted(postgresql) == before
 
 
 def test_declared_as_disposable_it_runs_in_silence(postgresql: Server, laptop: Laptop, shop: Census) -> None:
