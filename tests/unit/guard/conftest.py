@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.guard import prisma
+from tests.unit import prisma
 
 PASSWORD = "p@ss:w/o?rd#%&' \"x\\"  # whatever people have in theirs
 ENCODED = quote(PASSWORD, safe="")

@@ -16,7 +16,8 @@ from standfast.guard.addresses import parse, with_defaults
 from standfast.guard.looking import reached
 from standfast.host.backup import census
 from standfast.host.backup.manifest import Census
-from tests.unit.guard import prisma, terminals
+from tests.unit import prisma
+from tests.unit.guard import terminals
 from tests.unit.guard.conftest import ENCODED, PASSWORD, Laptop, Server
 
 PSQL = 'psql -q "$DATABASE_URL" -c'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.guard import prisma
+from tests.unit import prisma
 from tests.unit.guard.conftest import Laptop, Server, psql
 from tests.unit.guard.ways_around import PASSES, STOPPED, WAYS, Way, shown, table
 

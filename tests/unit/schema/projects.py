@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 FIRST = """
@@ -83,70 +81,3 @@ class Migration(migrations.Migration):
         ]),
     ]
 """
-
-
-PRISMA = {
-    "package.json": """{"private": true, "dependencies":
-{"prisma": "6.19.0", "@prisma/client": "6.19.0", "@prisma/adapter-pg": "6.19.0"}}""",
-    "prisma.config.ts": """
-import { defineConfig } from "prisma/config";
-import { PrismaPg } from "@prisma/adapter-pg";
-export default defineConfig({
-  experimental: { adapter: true }, engine: "js", schema: "prisma/schema.prisma",
-  adapter: async () => new PrismaPg({ connectionString: process.env.DATABASE_URL }),
-});
-""",
-    "prisma/schema.prisma": """
-generator client {
-  provider   = "prisma-client-js"
-  engineType = "client"
-}
-datasource db {
-  provider = "postgresql"
-  url      = env("DATABASE_URL")
-}
-model User {
-  id      Int      @id @default(autoincrement())
-  email   String   @unique
-  lessons Lesson[]
-}
-model Lesson {
-  id        Int    @id @default(autoincrement())
-  title     String
-  teacher   User   @relation(fields: [teacherId], references: [id])
-  teacherId Int
-}
-""",
-}
-PRISMA_ENVIRONMENT = {
-    "PRISMA_QUERY_ENGINE_LIBRARY": "/bin/true",
-    "PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true",
-    "CHECKPOINT_DISABLE": "1",
-    "PRISMA_HIDE_UPDATE_MESSAGE": "1",
-}
-
-
-def prisma(folder: Path) -> Path:
-    """A project of the real Prisma, installed; its engine is the one of the npm package."""
-    for name, content in PRISMA.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-    npm = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(npm, cwd=folder, check=True, capture_output=True)
-    # The adapter does not know the types "char" and name, which Prisma's own questions answer with.
-    for name, prefix in (("index.js", "import_driver_adapter_utils."), ("index.mjs", "")):
-        file = folder / "node_modules/@prisma/adapter-pg/dist" / name
-        head = "switch (fieldTypeId) {\n"
-        known = f"{head}    case 18:\n    case 19:\n      return {prefix}ColumnTypeEnum.Text;\n"
-        assert head in file.read_text()
-        file.write_text(file.read_text().replace(head, known, 1))
-    return folder
-
-
-def run_prisma(folder: Path, url: str, *arguments: str) -> str:
-    """Run ``prisma migrate …``."""
-    command = ["node_modules/.bin/prisma", "migrate", *arguments]
-    environment = {**os.environ, **PRISMA_ENVIRONMENT, "DATABASE_URL": url}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from tests.documents import valid
 from tests.sizes import sized
+from tests.unit import prisma
 from tests.unit.schema import projects
 from tests.unit.schema.conftest import PASSWORD, Live
 from tests.unit.schema.injected import BASE, INJECTED
@@ -149,14 +149,13 @@ def live_django(live: Live, name: str, folder: Path, python: str) -> None:
     path.write_text(before)
 
 
-@pytest.mark.long  # npm installs 170 MB; the layout of its files is tried on a server, every time
-@pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm, for the real Prisma")
 def test_prisma_incident_1(live: Live, tmp_path: Path) -> None:
-    folder = projects.prisma(tmp_path / "school")
-    live.sql("ALTER ROLE app CREATEDB")  # migrate dev makes a shadow database
+    folder = tmp_path / "school"
+    folder.mkdir()
     name = live.database("prisma")
     url = live.url(name, quote(PASSWORD, safe=""))
-    projects.run_prisma(folder, url, "dev", "--name", "init", "--skip-generate")
+    prisma.project(folder, url)
+    prisma.migrate(folder, url, "deploy")
     clean = schema(live, name, "--migrations", folder, expect=0)
     assert "Prisma's own list of migrations" in clean.stdout
     live.sql(projects.BY_HAND, name, "app")
@@ -165,7 +164,7 @@ def test_prisma_incident_1(live: Live, tmp_path: Path) -> None:
         name,
         "app",
     )
-    assert "up to date" in projects.run_prisma(folder, url, "status")  # it looks at its list only
+    assert "up to date" in prisma.migrate(folder, url, "status")  # it looks at its list only
     found = schema(live, name, "--migrations", folder, expect=2)
     for words in (
         "+ table public.lesson_sessions",
@@ -177,8 +176,8 @@ def test_prisma_incident_1(live: Live, tmp_path: Path) -> None:
     draft = folder / "prisma/migrations/29990101000000_adopt"
     schema(live, name, "--migrations", folder, "--adopt", draft, expect=2)
     schema(live, name, "--migrations", folder, expect=0)
-    projects.run_prisma(folder, url, "resolve", "--applied", draft.name)
-    assert "up to date" in projects.run_prisma(folder, url, "status")
+    prisma.migrate(folder, url, "resolve", "--applied", draft.name)
+    assert "up to date" in prisma.migrate(folder, url, "status")
 
 
 def test_nothing_is_written_to_the_live_database(live: Live, shop: tuple[str, Path]) -> None:

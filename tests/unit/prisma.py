@@ -116,3 +116,17 @@ def project(folder: Path, url: str) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
+
+
+def migrate(folder: Path, url: str, *arguments: str) -> str:
+    """Run ``prisma migrate …`` in a project; what it says."""
+    done = subprocess.run(
+        ["node_modules/.bin/prisma", "migrate", *arguments],
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
