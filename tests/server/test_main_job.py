@@ -159,6 +159,15 @@ def test_stock_pyinfra_finds_nothing_to_do(
     assert "s3cr3t-" not in done.stdout + done.stderr
 
 
+# Not declared here: broken in the tests of guards and of snapshots.
+ELSEWHERE = {
+    "test_the_guard_of_docker_is_in_force",
+    "test_protected_databases_are_guarded",
+    "test_volumes_can_be_in_snapshots",
+    "test_snapshots_are_whole_and_no_more_than_declared",
+}
+
+
 def test_every_assertion_falls_by_what_breaks_it_and_by_nothing_else(
     infra: Repository, toybox: Server, applied: dict[str, Any]
 ) -> None:
@@ -167,9 +176,11 @@ def test_every_assertion_falls_by_what_breaks_it_and_by_nothing_else(
     key = (toybox.ssh_config.parent / "id_ed25519.pub").read_text().strip().rpartition(" ")[0]
     inventory.write_text(inventory.read_text() + DECLARED.format(key=key))
     infra.standfast("apply", "lab", "--yes", expect=0)
-    made = outcomes(infra, toybox)
+    every = outcomes(infra, toybox)
+    made = {name for name, outcome in every.items() if outcome == "passed"}
     assert len(made) > 60
-    assert set(made.values()) == {"passed"}
+    assert set(every) - made == ELSEWHERE
+    assert {every[name] for name in ELSEWHERE} == {"skipped"}
 
     by_hand = fallen(infra, toybox, BY_HAND)
     for each in reversed(BY_HAND):

@@ -78,11 +78,14 @@ def settle_fetched(place: Path, manifest: VolumeManifest) -> None:
 
 
 def contents(folder: Path) -> Contents:
-    """Count what is in a folder, itself not included."""
+    """Count what is in a folder, itself not included; what is deleted meanwhile does not count."""
     files = folders = size = 0
     for parent, names, others in os.walk(folder):
         for name in (*names, *others):
-            state = Path(parent, name).lstat()
+            try:
+                state = Path(parent, name).lstat()
+            except FileNotFoundError:
+                continue
             if S_ISDIR(state.st_mode):
                 folders += 1
             else:
