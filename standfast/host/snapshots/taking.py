@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -116,8 +115,9 @@ def take(
 
 
 def identity() -> str:
-    """A new one: it sorts by time, and two in one second differ."""
-    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """A new one. It sorts by time, within a second too: retention goes by that order."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04}"
 
 
 def _thinned(driver: Driver, keep: int) -> tuple[list[str], str | None]:
