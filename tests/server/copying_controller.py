@@ -25,6 +25,12 @@ from standfast.errors import StandfastError
 from standfast.inventory.loader import load
 
 WAY, INVENTORY = sys.argv[1:]
+# What is being done reaches the server by another way, and may be a moment later.
+COPY = """
+rm -rf /root/copy && cp -a /etc/trial /root/copy || exit
+for _ in $(seq 50); do grep -q 'safety copy' /run/standfast/owner.json && break; sleep 0.1; done
+cat /run/standfast/owner.json > /root/copy/owner
+"""
 
 
 def copy(server: Upcoming) -> str | None:
@@ -34,11 +40,7 @@ def copy(server: Upcoming) -> str | None:
     server.report("taking the safety copy")
     if WAY == "fails":
         raise StandfastError("the repository does not answer")
-    status, _, errors = server.ssh.exchange(
-        server.ssh.as_root(
-            "rm -rf /root/copy && cp -a /etc/trial /root/copy && cat /run/standfast/owner.json > /root/copy/owner"
-        )
-    )
+    status, _, errors = server.ssh.exchange(server.ssh.as_root(COPY))
     assert status == 0, errors
     return f"copy of {len(server.plan.changes)} things on {server.declaration.name}"
 
