@@ -75,12 +75,15 @@ def timed(
 ) -> Run:
     """Run a command and take the time; its output is shown when it fails."""
     log = folder / "output.log"
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), **(variables or {})}
+    # Who runs a tool has it compiled once.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("wb") as output:
         started = time.monotonic()
         process = subprocess.Popen(
             list(command),
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": str(folder / "state"), **(variables or {})},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

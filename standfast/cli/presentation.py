@@ -6,12 +6,12 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Protocol
 
 import click
 
 from standfast.cli.alike import grouped, said, together
 from standfast.cli.machine import print_json as print_json
-from standfast.engine.drift import HostDrift
 from standfast.engine.outcome import HostResult, Outcome
 from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import StandfastError
@@ -29,6 +29,15 @@ SIGNS = {
     "run": ("$", "yellow"),
 }
 TARGET_WIDTH = 36
+
+
+class Placed(Protocol):
+    """What the first columns say of a server."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
 
 
 def print_plan(plan: Plan) -> None:
@@ -85,7 +94,7 @@ def progress_line(host: str, subject: str, change: Change) -> str:
     return f"{host}  {subject}: {change.action} {change.target}"
 
 
-def widths(hosts: Iterable[HostPlan | HostDrift]) -> tuple[int, int]:
+def widths(hosts: Iterable[Placed]) -> tuple[int, int]:
     """Widths of the columns with names and addresses."""
     pairs = [(len(host.name), len(host.address)) for host in hosts]
     return max((name for name, _ in pairs), default=0), max((address for _, address in pairs), default=0)

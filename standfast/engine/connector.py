@@ -48,6 +48,10 @@ AS_OTHER = ("_sudo_user", "_su_user", "_doas", "_dzdo")
 """pyinfra's arguments that run a command as somebody else."""
 
 
+def _nothing() -> None:
+    """What there is to do, mostly, while a server is busy."""
+
+
 class Unasked(BaseException):
     """A fact is not known yet and will be asked together with others; no error, and nobody shall catch it."""
 
@@ -189,17 +193,18 @@ class StandfastConnector(SSHConnector):
         self.heard.clear()
         self.remembers = False
 
-    def fetch_together(self, further: Sequence[str] = ()) -> None:
+    def fetch_together(self, further: Sequence[str] = (), meanwhile: Callable[[], object] = _nothing) -> None:
         """
         Have the server answer in one round trip what its last comparison asked.
 
         + further: commands of more facts to answer
+        + meanwhile: work on this machine while the server is busy
 
         Raises:
             NoSudo: the account may not become root; nothing has been changed.
         """
         self.asked.clear()
-        status, output, errors = self._ask(further, trace=True)
+        status, output, errors = self._ask(further, trace=True, meanwhile=meanwhile)
         if status != 0:  # an account that may not read the list asks one fact after the other
             status, _, errors = self.exchange(self.as_root(":"))
             self.refuse_without_sudo(status, errors)
@@ -214,9 +219,11 @@ class StandfastConnector(SSHConnector):
         self.memory.update(fact_trace.unpacked(output)[0])
         self.alone.update(command for command in commands if fact_trace.name(command) not in self.memory)
 
-    def _ask(self, commands: Sequence[str], *, trace: bool) -> tuple[int, bytes, str]:
-        asking = fact_trace.asking(trace=trace, further=bool(commands))
-        return self.exchange(self.as_root(asking), fact_trace.packed(commands) if commands else b"")
+    def _ask(
+        self, commands: Sequence[str], *, trace: bool, meanwhile: Callable[[], object] = _nothing
+    ) -> tuple[int, bytes, str]:
+        asking = self.as_root(fact_trace.asking(trace=trace, further=bool(commands)))
+        return self.exchange(asking, fact_trace.packed(commands) if commands else b"", meanwhile)
 
     def refuse_without_sudo(self, status: int, errors: str) -> None:
         """
@@ -244,9 +251,13 @@ class StandfastConnector(SSHConnector):
         sudo = "" if self.user == "root" else "sudo -H -n "
         return f"{sudo}sh -c {shlex.quote(shell)}"
 
-    def exchange(self, command: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
+    def exchange(
+        self, command: str, stdin: bytes = b"", meanwhile: Callable[[], object] = _nothing
+    ) -> tuple[int, bytes, str]:
         """
         Run one command outside of pyinfra: exit status, output, error output.
+
+        + meanwhile: work on this machine while the command runs
 
         Raises:
             ConnectionLost: the connection broke.
@@ -256,6 +267,7 @@ class StandfastConnector(SSHConnector):
                 channel.exec_command(command)
                 channel.sendall(stdin)
                 channel.shutdown_write()
+                meanwhile()
                 output = channel.makefile("rb").read()
                 errors = channel.makefile_stderr("rb").read().decode(errors="replace")
                 return channel.recv_exit_status(), output, errors

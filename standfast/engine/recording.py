@@ -15,12 +15,13 @@ import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import gevent
 from gevent.pool import Pool
 from pyinfra import logger
-from pyinfra.api import Config, FactBase, Host, Inventory, State
+from pyinfra.api import Config, FactBase, Host, Inventory, State, arguments
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operations import run_host_op
 from pyinfra.api.state import StateHostMeta, StateOperationHostData, StateStage
@@ -37,6 +38,9 @@ from standfast.operations import confirmed
 logger.addHandler(logging.NullHandler())
 logger.propagate = False
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+# pyinfra reads these types anew for every operation and every fact: a third of what a comparison costs here.
+arguments.all_global_arguments = cache(arguments.all_global_arguments)
 
 PARALLEL = 40  # greenlets; each is one server
 PASSES = 12  # facts hardly ever depend on as many others

@@ -74,7 +74,7 @@ class Servers:
             plan = plans[host.name]
             plan.host_key = connector(host).host_key
             host.data._sudo = connector(host).user != "root"
-            connector(host).fetch_together(asked.get(host.name, ()))
+            connector(host).fetch_together(asked.get(host.name, ()), meanwhile=deploys.load)
             with collecting() as found:
                 plan.operations = record(self.state, host, lambda: deploys.site(only))
             plan.attention += found

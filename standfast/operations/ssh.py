@@ -153,13 +153,19 @@ def _closed_lists(effect: Effect, session: Session, people: Mapping[str, User]) 
 
 
 # Under ssh.socket a reload ends sshd ("Cannot bind any address": systemd has the port). A restart ends no
-# connection: sessions are processes of their own, and meanwhile systemd keeps the port.
+# connection: sessions are processes of their own, and meanwhile systemd keeps the port. A reload makes sshd
+# start itself anew: for a moment nobody listens, and who connects next is to find somebody.
 _RELOAD = """[ -d /run/sshd ] || mkdir -m 755 /run/sshd
 sshd -t || exit 1
 if systemctl is-active --quiet ssh.socket; then
   systemctl try-restart ssh.service
 elif systemctl is-active --quiet ssh.service; then
-  systemctl reload ssh.service && sleep 0.2 && systemctl is-active --quiet ssh.service
+  systemctl reload ssh.service || exit 1
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.2
+    ss -Hltnp | grep -q '"sshd"' && break
+  done
+  systemctl is-active --quiet ssh.service
 else
   echo "sshd is run neither by ssh.service nor by ssh.socket; expected Debian's openssh-server" >&2
   exit 1

@@ -8,7 +8,7 @@ inventory's part), and for names in `THINGS`; it then runs once for each such th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import product
@@ -121,12 +121,22 @@ class Connections:
         return self._open[name].host
 
 
+connections_key = pytest.StashKey[Connections]()
+closing_key = pytest.StashKey[ExitStack]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the servers already; the assertions are collected meanwhile."""
+    stash = session.config.stash
+    stash[closing_key] = ExitStack()
+    if not session.config.option.collectonly:
+        stash[connections_key] = Connections(stash[loaded_key], stash[names_key], stash[closing_key])
+
+
 @pytest.fixture(scope="session")
-def connections(request: pytest.FixtureRequest) -> Iterator[Connections]:
+def connections(request: pytest.FixtureRequest) -> Connections:
     """All connections of the run; closed at its end."""
-    stash = request.config.stash
-    with ExitStack() as stack:
-        yield Connections(stash[loaded_key], stash[names_key], stack)
+    return request.config.stash[connections_key]
 
 
 @pytest.fixture
@@ -194,7 +204,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report."""
+    """Close the connections and write the report."""
+    session.config.stash[closing_key].close()
     path = session.config.getoption("--report")
     if path:
         Path(path).write_text(json.dumps(session.config.stash[results_key]), encoding="utf-8")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from standfast.lab import nspawn
+from standfast.lab import nspawn, processes
 from standfast.lab.nspawn import Server
 from tests.server import small_images
 from tests.server.conftest import Repository
@@ -144,7 +144,9 @@ def test_sshd_on_another_port(firewall: Subject) -> None:
     assert firewall.targets() != []
     firewall.apply()
     assert reach(firewall, 22, 2222) == [True, True] * 2
+    # sshd starts itself anew for a reload, and for a moment nobody listens.
     firewall.root("rm /etc/ssh/sshd_config.d/port.conf; systemctl reload ssh")
+    assert processes.wait_until(lambda: firewall.server.run("true", check=False).returncode == 0, 10)
 
 
 def test_power_cut(firewall: Subject) -> None:
