@@ -14,7 +14,10 @@ from standfast.cli import options
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
+    from standfast.cli.waiting import Waiting
+    from standfast.engine.holds import Holds
     from standfast.engine.outcome import Outcome
+    from standfast.engine.plan import Plan
     from standfast.engine.rollout import Limit
     from standfast.inventory.loader import Loaded
     from standfast.verification.run import Verification
@@ -74,7 +77,7 @@ def apply(
     if canary and (no_verify or elsewhere):
         switch = "--no-verify" if no_verify else "--i-am-elsewhere"
         raise UsageError(f"--canary: the others are begun when its assertions hold; leave out {switch}")
-    from standfast.cli.presentation import print_errors, print_plan, progress_line
+    from standfast.cli.presentation import print_plan, progress_line
     from standfast.cli.run import open_servers
     from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
@@ -106,12 +109,7 @@ def apply(
             print_plan(planned)
         stopped = rollout.why_stop(planned.errors, len(planned.hosts))
         if planned.has_changes and not (yes or stopped):
-            print_errors(planned.errors)
-            if not waiting.confirmed("Make these changes?"):
-                holds.declined = True
-                click.echo("nothing was changed", err=True)
-                raise click.exceptions.Exit(0)
-
+            _ask(planned, waiting, holds)
         outcome = execute(
             servers,
             planned,
@@ -127,6 +125,17 @@ def apply(
         )
         holds.interrupted = outcome.interrupted
     _finish(outcome, together(verifying.made), as_json=as_json)
+
+
+def _ask(planned: Plan, waiting: Waiting, holds: Holds) -> None:
+    """Go on when somebody agrees; else the command ends, and nothing was changed."""
+    from standfast.cli.presentation import print_errors
+
+    print_errors(planned.errors)
+    if not waiting.confirmed("Make these changes?"):
+        holds.declined = True
+        click.echo("nothing was changed", err=True)
+        raise click.exceptions.Exit(0)
 
 
 @dataclass(slots=True)

@@ -12,18 +12,24 @@ from standfast.cli import options
 @click.command()
 @options.environment
 @options.limit
+@click.option("--on", metavar="HOST", help="On this server of ENV, instead of each on its own.")
 @options.as_json
-def drill(environment: str, limit: tuple[str, ...], as_json: bool) -> None:
+def drill(environment: str, limit: tuple[str, ...], on: str | None, as_json: bool) -> None:
     """Bring the newest backups of ENV back into throwaway containers, and see that the application works.
 
     Databases and volumes are compared with their manifests; then the application's own images are
     started on them, in a network that leads nowhere, and asked for its page. Nothing in service is touched,
     and nothing stays. Cron does the same on the server every month.
 
+    With --on HOST the backups of the other servers are brought back there, one server after the other. HOST
+    needs Docker and restic; images come along. The repository's password and the applications' settings are
+    there in memory, for as long as it takes.
+
     \b
     Examples:
       standfast drill production
       standfast drill production --limit web-1 --json
+      standfast drill production --on spare-1     also proves that the repository opens without web-1
 
     \b
     Exit codes: 0 everything came back and the application answered; 1 something did not, or could not be
@@ -32,10 +38,16 @@ def drill(environment: str, limit: tuple[str, ...], as_json: bool) -> None:
     from standfast.cli.presentation import print_errors, print_json
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine.caller import caller
-    from standfast.recovery import backups as library
+    from standfast.recovery import backups, drill_elsewhere
 
-    with open_servers(environment, limit, (), quiet=as_json) as (servers, waiting):
-        results = library.drill(servers, caller(servers.loaded, "drill"), waiting.step)
+    chosen = (*limit, on) if limit and on else limit
+    with open_servers(environment, chosen, (), quiet=as_json) as (servers, waiting):
+        by = caller(servers.loaded, "drill")
+        results = (
+            drill_elsewhere.drill(servers, on, by, waiting.step)
+            if on
+            else backups.drill(servers, by, waiting.step)
+        )
         errors = dict(servers.failures)
     if as_json:
         print_json({"environment": environment, "hosts": [each.as_json() for each in results]})

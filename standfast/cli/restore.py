@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from standfast.cli import options
 from standfast.cli.duration import duration, shown, since
+from standfast.cli.replacing import files, print_kept, replace, require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # this imports pyinfra, and `--help` must not
@@ -65,36 +65,20 @@ def restore(
         raise UsageError("expected either --all, or --database NAME and --volume NAME")
     if to and len(databases) + len(volumes) != 1:
         raise UsageError("--to: expected exactly one --database or --volume with it")
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("restore asks before it replaces anything, and there is no terminal: add --yes")
-    from standfast.cli.presentation import print_errors, print_json
-    from standfast.cli.run import exit_with, open_servers
-    from standfast.engine.caller import caller
-    from standfast.engine.holds import holding
+    require_answer("restore", yes=yes)
     from standfast.recovery import restore as library
 
     wanted = library.Wanted(databases, volumes, everything, at, to, without_copy)
-    with (
-        open_servers(environment, limit, (), quiet=as_json) as (servers, waiting),
-        holding(servers, caller(servers.loaded, "restore"), report=waiting.step, tell=waiting.tell) as holds,
-    ):
-        found = library.look(servers, wanted, waiting.step)
-        holds.planned(library.plans(found), whole=False)
-        waiting.pause()
-        for each in [] if as_json else found:
-            _print_prospects(each)
-        if found and not yes and not waiting.confirmed("Do this?"):
-            holds.declined = True
-            click.echo("nothing was changed", err=True)
-            raise click.exceptions.Exit(0)
-        library.perform(servers, found, wanted, holds, waiting.step)
-        errors = dict(servers.failures)
-    if as_json:
-        print_json({"environment": environment, "hosts": [each.as_json() for each in found]})
-    for each in [] if as_json else found:
-        _print_done(each)
-    print_errors(errors)
-    exit_with(errors, otherwise=0)
+    replace(
+        environment,
+        limit,
+        called="restore",
+        look=lambda servers, report: library.look(servers, wanted, report),
+        show=_print_prospects,
+        show_done=_print_done,
+        as_json=as_json,
+        yes=yes,
+    )
 
 
 def _print_prospects(restore: Restore) -> None:
@@ -124,7 +108,7 @@ def _print_amounts(item: dict[str, Any]) -> None:
         click.echo(f"      now: {reason}; then: {total}")
         return
     if item["kind"] == "volume":
-        click.echo(f"      now: {_files(now)}; then: {_files(then)}")
+        click.echo(f"      now: {files(now)}; then: {files(then)}")
         return
     different = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
     width = max((len(name) for name in different), default=0)
@@ -142,35 +126,19 @@ def _rows(number: int | None) -> str:
     return "no table" if number is None else f"{number:,} rows"
 
 
-def _files(amount: dict[str, int]) -> str:
-    return f"{amount['files']:,} files, {amount['bytes'] / 1e6:,.1f} MB"
-
-
-def _print_done(restore: Restore) -> None:
-    if restore.done is None:
-        return
-    click.echo(f"{click.style('✓', fg='green')} {restore.name}")
-    for note in [*restore.done["left"], *restore.done["without_copy"]]:
+def _print_done(name: str, done: dict[str, Any]) -> None:
+    click.echo(f"{click.style('✓', fg='green')} {name}")
+    for note in [*done["left"], *done["without_copy"]]:
         click.echo(f"  {click.style('!', fg='yellow')} {note}")
-    for item in restore.done["copies"]:
+    for item in done["copies"]:
         click.echo(f"  {item['kind']} {item['name']}: copy of before: {item['snapshot'][:8]}")
-    for item in restore.done["items"]:
+    for item in done["items"]:
         then = item["then"]
-        amount = _files(then) if item["kind"] == "volume" else f"{sum(then.values()):,} rows"
+        amount = files(then) if item["kind"] == "volume" else f"{sum(then.values()):,} rows"
         click.echo(f"  {item['kind']} {item['target']}: {amount}, as the manifest says")
         click.echo(f"      RPO {since(item['time'])}: it is as it was on {shown(item['time'])}")
-        if item["kept"]:
-            size = f"{item['kept_bytes'] / 1e6:,.1f} MB"
-            click.echo(
-                f"      what was there is kept as {item['kind']} {item['kept']}, {size}; {_removal(item)}"
-            )
+        print_kept(item["kind"], item)
         for note in item["notes"]:
             click.echo(f"      {click.style('!', fg='yellow')} {note}")
-    answers = ", ".join(restore.done["answering"])
-    click.echo(f"  RTO {duration(restore.done['seconds'])}{f', until {answers} answered' if answers else ''}")
-
-
-def _removal(item: dict[str, Any]) -> str:
-    if item["kind"] == "volume":
-        return f"`docker volume rm {item['kept']}` on the server when nobody needs it"
-    return f'`DROP DATABASE "{item["kept"]}"` when nobody needs it'
+    answers = ", ".join(done["answering"])
+    click.echo(f"  RTO {duration(done['seconds'])}{f', until {answers} answered' if answers else ''}")

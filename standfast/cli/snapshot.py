@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from standfast.cli import options
 from standfast.cli.duration import duration, shown, since
+from standfast.cli.replacing import files, print_kept, replace, require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
@@ -56,13 +56,22 @@ def snapshot(
     volume is on btrfs; 130 interrupted, what was begun on a server goes on to its end there.
     """
     _consistent(volumes, name, to, key, listing=listing, yes=yes)
-    if key is not None:
-        _restore(environment, limit, key, volumes[0], to, as_json=as_json, yes=yes)
     from standfast.cli.presentation import print_errors, print_json
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine.caller import caller
     from standfast.recovery import snapshots as library
 
+    if key is not None:
+        replace(
+            environment,
+            limit,
+            called="restore a snapshot",
+            look=lambda servers, report: library.look(servers, key, volumes[0], to, report),
+            show=_print_prospect,
+            show_done=_print_done,
+            as_json=as_json,
+            yes=yes,
+        )
     with open_servers(environment, limit, (), quiet=as_json) as (servers, waiting):
         if listing:
             results = library.listed(servers, waiting.step)
@@ -99,49 +108,7 @@ def _consistent(
         raise UsageError(f"--restore: expected exactly one --volume with it, found {len(volumes)}")
     if name:
         raise UsageError("--name: expected without --restore")
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("--restore asks before it replaces anything, and there is no terminal: add --yes")
-
-
-def _restore(
-    environment: str,
-    limit: tuple[str, ...],
-    key: str,
-    volume: str,
-    to: str | None,
-    *,
-    as_json: bool,
-    yes: bool,
-) -> None:
-    from standfast.cli.presentation import print_errors, print_json
-    from standfast.cli.run import exit_with, open_servers
-    from standfast.engine.caller import caller
-    from standfast.engine.holds import holding
-    from standfast.recovery import snapshots as library
-
-    with (
-        open_servers(environment, limit, (), quiet=as_json) as (servers, waiting),
-        holding(
-            servers, caller(servers.loaded, "restore a snapshot"), report=waiting.step, tell=waiting.tell
-        ) as holds,
-    ):
-        found = library.look(servers, key, volume, to, waiting.step)
-        holds.planned(library.plans(found), whole=False)
-        waiting.pause()
-        for each in [] if as_json else found:
-            _print_prospect(each)
-        if found and not yes and not waiting.confirmed("Do this?"):
-            holds.declined = True
-            click.echo("nothing was changed", err=True)
-            raise click.exceptions.Exit(0)
-        library.perform(servers, found, holds, waiting.step)
-        errors = dict(servers.failures)
-    if as_json:
-        print_json({"environment": environment, "hosts": [each.as_json() for each in found]})
-    for each in [] if as_json else found:
-        _print_done(each)
-    print_errors(errors)
-    exit_with(errors, otherwise=0)
+    require_answer("--restore", yes=yes)
 
 
 def _print_taken(document: dict[str, Any]) -> None:
@@ -187,30 +154,21 @@ def _print_prospect(one: Return) -> None:
         f"  {click.style('~', fg='yellow')} volume {made['target']}  {verb}: snapshot "
         f"{made['snapshot']['id']} of {shown(taken)}, {since(taken)} ago"
     )
-    now = "nothing is there" if made["now"] is None else _files(made["now"])
-    click.echo(f"      now: {now}; then: {_files(made['then'])}")
+    now = "nothing is there" if made["now"] is None else files(made["now"])
+    click.echo(f"      now: {now}; then: {files(made['then'])}")
     if made["stops"]:
         click.echo(f"      stopped for a moment: {', '.join(made['stops'])}")
 
 
-def _print_done(one: Return) -> None:
-    if one.done is None:
-        return
-    made = one.done["done"]
-    click.echo(f"{click.style('✓', fg='green')} {one.name}")
+def _print_done(name: str, done: dict[str, Any]) -> None:
+    made = done["done"]
+    click.echo(f"{click.style('✓', fg='green')} {name}")
     click.echo(
-        f"  volume {made['target']}: {_files(made['then'])}, as it was on {shown(made['snapshot']['time'])}"
+        f"  volume {made['target']}: {files(made['then'])}, as it was on {shown(made['snapshot']['time'])}"
     )
-    if made["kept"]:
-        size = f"{made['kept_bytes'] / 1e6:,.1f} MB"
-        removal = f"`docker volume rm {made['kept']}` on the server when nobody needs it"
-        click.echo(f"      what was there is kept as volume {made['kept']}, {size}; {removal}")
-    answers = ", ".join(one.done["answering"])
+    print_kept("volume", made)
+    answers = ", ".join(done["answering"])
     click.echo(
-        f"  RTO {duration(one.done['seconds'])}, containers away for {made['away_seconds']:.1f} s"
+        f"  RTO {duration(done['seconds'])}, containers away for {made['away_seconds']:.1f} s"
         f"{f'; {answers} answers' if answers else ''}"
     )
-
-
-def _files(amount: dict[str, int]) -> str:
-    return f"{amount['files']:,} files, {amount['bytes'] / 1e6:,.1f} MB"

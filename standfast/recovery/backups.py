@@ -6,7 +6,7 @@ import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 
 # isort: split
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,19 +111,15 @@ def asked(
             )
             result.lines = list(answer.errors)
             result.document = answer.document()
-            _judged(host, answer, result)
+            judged(host, answer, result)
         finally:
             result.seconds = time.monotonic() - started
 
     servers.each(hosts, ask)
-    for name, result in results.items():
-        result.error = servers.failures.get(name)
-    if by is not None:
-        _record(servers, by, list(results.values()))
-    return list(results.values())
+    return recorded(servers, by, results)
 
 
-def _judged(host: Host, answer: Answer, result: Result) -> None:
+def judged(host: Host, answer: Answer, result: Result) -> None:
     """
     Raise what the exit code means.
 
@@ -150,8 +146,20 @@ def _complaint(answer: Answer) -> list[str]:
     return [line.partition(": ")[2] if line.startswith("standfast-host ") else line for line in lines]
 
 
-def _record(servers: Servers, by: Caller, results: Sequence[Result]) -> None:
-    """Into the controller's audit log; each server keeps records of its own runs."""
+def recorded(servers: Servers, by: Caller | None, results: Mapping[str, Result]) -> list[Result]:
+    """
+    The results with their errors, in the controller's audit log; each server keeps records of its own runs.
+
+    + by: ``None`` leaves no record
+    """
+    for name, result in results.items():
+        result.error = servers.failures.get(name)
+    if by is not None:
+        audit.remember(servers.loaded, _records(by, list(results.values())), lambda _: None)
+    return list(results.values())
+
+
+def _records(by: Caller, results: Sequence[Result]) -> list[dict[str, object]]:
     records: list[dict[str, object]] = []
     for each in results:
         outcome, code = (
@@ -166,4 +174,4 @@ def _record(servers: Servers, by: Caller, results: Sequence[Result]) -> None:
                 "seconds": round(each.seconds, 1),
             }
         )
-    audit.remember(servers.loaded, records, lambda _: None)
+    return records

@@ -1,30 +1,21 @@
-"""Restore servers' databases and volumes: look, show, ask, then exactly the copies that were shown."""
+"""What a restore from the backups would replace on each server."""
 
 from __future__ import annotations
 
 import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra
 
 # isort: split
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pyinfra.api import Host
+from typing_extensions import override
 
-from standfast.engine.holds import Holds
-from standfast.engine.plan import HostPlan, PlannedOperation
 from standfast.engine.servers import Servers, connector
-from standfast.errors import Refused
-from standfast.operations.change import Change, Step
+from standfast.operations.change import Change
 from standfast.recovery.chosen import with_backups
-from standfast.recovery.host_program import Answer, HostProgramFailed, follow
-
-Report = Callable[[str], None]
-CONFIGURATION_WRONG, BUSY, REFUSED = 3, 5, 6
-
-
-class RestoreFailed(HostProgramFailed):
-    """A restore did not end well; the message says what is there now."""
+from standfast.recovery.host_program import follow
+from standfast.recovery.replacing import Replacement, Report, address_of, document_of, health_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +42,46 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Restore:
-    """What will be replaced on one server, and later what was."""
+class Restore(Replacement):
+    """Databases and volumes of one server that come back from its backups."""
 
-    name: str
-    address: str
+    subject: ClassVar[str] = "restore"
+    command: ClassVar[str] = "standfast-host restore"
+
+    wanted: Wanted
     prospects: list[dict[str, Any]]
     """Of each database and volume: kind, name, target, snapshot, time, now, then."""
     left: list[str]
     """What an earlier restore that was cut off has left."""
-    done: dict[str, Any] | None = None
-    error: Exception | None = None
-    health: list[str] = field(default_factory=list)
-    """Addresses on the server that must answer afterwards."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The server's part of ``standfast restore --json``."""
-        return {
-            "name": self.name,
-            "prospects": self.prospects,
-            "left": self.left,
-            "done": self.done,
-            "error": None if self.error is None else str(self.error),
-        }
+    @override
+    def arguments(self) -> list[str]:
+        copies = [f"--copy={each['kind']}:{each['name']}={each['snapshot']}" for each in self.prospects]
+        without = ["--without-copy"] if self.wanted.without_copy else []
+        return [
+            "restore",
+            "--yes",
+            "--json",
+            *copies,
+            *self.wanted.target(),
+            *self.asked_afterwards,
+            *without,
+        ]
+
+    @override
+    def changes(self) -> list[Change]:
+        return [
+            Change(
+                "create" if each["new"] else "update",
+                f"{each['kind']} {each['target']}",
+                f"of {each['time']}",
+            )
+            for each in self.prospects
+        ]
+
+    @override
+    def shown(self) -> dict[str, Any]:
+        return {"prospects": self.prospects, "left": self.left}
 
 
 def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
@@ -94,6 +102,7 @@ def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
         found[host.name] = Restore(
             host.name,
             address_of(servers, host),
+            wanted,
             document["items"],
             document["left"],
             # None when nothing in service is replaced.
@@ -102,92 +111,3 @@ def look(servers: Servers, wanted: Wanted, report: Report) -> list[Restore]:
 
     servers.each(with_backups(servers, wanted.databases, wanted.volumes), ask)
     return [found[host.name] for host in servers.state.inventory if host.name in found]
-
-
-def plans(restores: list[Restore]) -> list[HostPlan]:
-    """The same as plans: what the journal, the audit log and those who come second are told."""
-    return [_plan(each) for each in restores]
-
-
-def perform(servers: Servers, restores: list[Restore], wanted: Wanted, holds: Holds, report: Report) -> None:
-    """
-    Restore exactly the copies that were shown; each `Restore` knows afterwards what was done.
-
-    + holds: of the same servers, with `plans` told to it
-    """
-    by_name = {each.name: each for each in restores}
-
-    def work(host: Host) -> None:
-        restore = by_name[host.name]
-        copies = [f"--copy={each['kind']}:{each['name']}={each['snapshot']}" for each in restore.prospects]
-        health = [f"--health={url}" for url in restore.health]
-        without = ["--without-copy"] if wanted.without_copy else []
-        arguments = ["restore", "--yes", "--json", *copies, *wanted.target(), *health, *without]
-        holds.begin(host.name, None)
-        holds.enter(host, 0)
-        try:
-            answer = follow(connector(host), arguments, lambda line: report(f"{host.name}  {line}"))
-            restore.done = document_of(host, answer)
-        finally:
-            connector(host).around = None
-        holds.leave(host)
-        refuse_silence(host, restore.done["answering"])
-
-    servers.each([host for host in servers.connected() if host.name in by_name], work)
-    for name, restore in by_name.items():
-        restore.error = servers.failures.get(name)
-
-
-def refuse_silence(host: Host, answering: Mapping[str, bool]) -> None:
-    """
-    Applications must answer after a restore.
-
-    Raises:
-        RestoreFailed: one does not.
-    """
-    silent = [url for url, answers in answering.items() if not answers]
-    if silent:
-        raise RestoreFailed(
-            f"{host.name}: everything was restored, and {', '.join(silent)} does not answer. Look at the "
-            "application's log; `standfast plan` shows what is not as declared."
-        )
-
-
-def document_of(host: Host, answer: Answer) -> dict[str, Any]:
-    """
-    The answer of the program.
-
-    Raises:
-        Refused: it did nothing, for a reason.
-        RestoreFailed: it failed; the message says what is there now.
-    """
-    document = answer.document()
-    if answer.code == 0 and document is not None:
-        return document
-    message = str(document["error"]) if document and "error" in document else "\n".join(answer.errors[-5:])
-    place = connector(host).place
-    if answer.code in (CONFIGURATION_WRONG, BUSY, REFUSED):
-        raise Refused(f"{place}: {message}")
-    raise RestoreFailed(f"{place}: {message or f'the program ended with {answer.code}, without a word'}")
-
-
-def _plan(restore: Restore) -> HostPlan:
-    changes = [
-        Change(
-            "create" if each["new"] else "update", f"{each['kind']} {each['target']}", f"of {each['time']}"
-        )
-        for each in restore.prospects
-    ]
-    step = Step("standfast-host restore", changes=changes)
-    operation = PlannedOperation("restore", "restore", (step,), "restore")
-    return HostPlan(restore.name, restore.address, operations=[operation] if changes else [])
-
-
-def address_of(servers: Servers, host: Host) -> str:
-    return next(each.host.address for each in servers.declarations if each.name == host.name)
-
-
-def health_of(servers: Servers, host: Host) -> list[str]:
-    """Health addresses of the server's applications."""
-    declaration = next(each for each in servers.declarations if each.name == host.name)
-    return [app.health for app in declaration.host.apps.values() if app.health]

@@ -154,3 +154,33 @@ def test_the_daily_copy_by_cron(laptop: Server) -> None:
     assert manifest["census"]["tables"]["public.t"]["rows"] == 1
     assert "no longer" in laptop.run(f"cd /srv/own && {as_postgres} backup --unschedule").stdout
     assert "standfast" not in laptop.run("sudo -u postgres crontab -l", check=False).stdout
+
+
+def test_the_daily_copy_by_a_user_timer(laptop: Server) -> None:
+    """Where the account has a systemd of its own, that runs what the timer names, and makes a copy."""
+    laptop.run(
+        "sudo -u postgres createdb timed; sudo -u postgres psql -qc 'CREATE TABLE t AS SELECT 1' timed"
+    )
+    laptop.run("sudo install -d -o postgres /srv/timed /srv/timed/.git")
+    laptop.run(
+        "sudo -u postgres tee /srv/timed/.env",
+        input="DATABASE_URL=postgresql:///timed?host=/run/postgresql\n",
+    )
+    # A timer's program sees no PYTHONPATH; an installed standfast needs none.
+    laptop.run("echo /opt/standfast | sudo tee /usr/lib/python3/dist-packages/standfast.pth")
+    laptop.run("sudo apt-get -qq install -y libpam-systemd > /dev/null; sudo loginctl enable-linger postgres")
+    own = "sudo -u postgres env XDG_RUNTIME_DIR=/run/user/$(id -u postgres) HOME=/var/lib/postgresql"
+    laptop.run(f"for n in $(seq 50); do {own} systemctl --user is-system-running && break; sleep 0.2; done")
+    program = f"{own} python3 -m standfast.cli.main guard"
+    try:
+        done = laptop.run(f"cd /srv/timed && {program} backup --schedule")
+        assert "by the systemd user timer standfast-guard-backup" in done.stdout
+        listed = laptop.run(f"{own} systemctl --user list-timers --no-legend --plain").stdout
+        assert "standfast-guard-backup.timer" in listed
+        laptop.run(f"{own} systemctl --user start standfast-guard-backup.service", timeout=120)
+        said = laptop.run("sudo journalctl --quiet -o cat _COMM=python3 --lines 20").stdout
+        assert "localhost/timed: 1 rows in 1 table" in said
+    finally:
+        gone = laptop.run(f"cd /srv/timed && {program} backup --unschedule", check=False).stdout
+    assert "no longer" in gone
+    assert "standfast" not in laptop.run(f"{own} systemctl --user list-timers --all --no-legend").stdout

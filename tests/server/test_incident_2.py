@@ -58,6 +58,46 @@ def access(repository: Repository, vault: Server) -> str:
     return f"      ssh_key: {{file: build/secrets/backup_key}}\n      known_hosts:\n{hosts}"
 
 
+ELSEWHERE = """\
+  {name}:
+    address: {name}
+    ssh: {{config: {config}}}
+    packages: [restic]
+    docker: {{}}
+"""
+
+
+def test_a_drill_on_another_server_opens_the_backups_without_the_first(
+    infra: Repository, lab_server: Callable[[str], Server]
+) -> None:
+    other = lab_server("test-elsewhere")
+    text = (infra.root / "inventories/lab.yml").read_text()
+    more = ELSEWHERE.format(name=other.name, config=other.ssh_config)
+    infra.write("inventories/both.yml", text.rstrip("\n") + "\n" + more)
+    infra.standfast("apply", "both", "--limit", other.name, "--yes", expect=0)
+    empty = "sudo docker ps -aq; sudo docker volume ls -q; sudo docker network ls -q -f type=custom; "
+    empty += "sudo docker image ls -aq; sudo find /run/standfast/drill /var/lib/standfast/backups/restoring"
+    before = counted(nspawn.get("test-inc2"))
+
+    done = infra.standfast("drill", "both", "--on", other.name, expect=0)
+    print(done.stdout)
+    assert "application toybox: /healthz answered" in done.stdout
+    assert other.run(f"{empty} 2> /dev/null", check=False).stdout == ""
+    assert counted(nspawn.get("test-inc2")) == before
+    told = nspawn.get("test-inc2").run("sudo sh -c 'cat /var/lib/standfast/backups/runs/*drill*'").stdout
+    assert f"on {other.name}: the copy of" in told
+    assert "s3cr3t" not in done.stderr + told
+
+    other.run("sudo mv /usr/bin/restic /usr/bin/restic.away")
+    try:
+        failed = infra.standfast("drill", "both", "--on", other.name, expect=1)
+    finally:
+        other.run("sudo mv /usr/bin/restic.away /usr/bin/restic")
+    assert "restic" in failed.stderr
+    assert other.run(f"{empty} 2> /dev/null", check=False).stdout == ""
+    assert "there is no such server" in infra.standfast("drill", "both", "--on", "nowhere", expect=3).stderr
+
+
 def docker_deleted() -> None:
     """Containers, images, volumes: everything under /var/lib/docker."""
     server = nspawn.get("test-inc2")

@@ -19,3 +19,9 @@ class Busy(Fault):
     """Another run is at work; nothing was done."""
 
     code = 5
+
+
+class Refused(Fault):
+    """It is not safe, or cannot be; nothing was changed."""
+
+    code = 6

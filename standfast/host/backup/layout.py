@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/standfast/backups.json")
@@ -11,6 +12,20 @@ CREDENTIALS = Path("/etc/standfast/backup-credentials")
 """Lines ``NAME=value`` for restic's environment: the repository's access keys."""
 SSH_KEY = Path("/etc/standfast/backup-ssh-key")
 KNOWN_HOSTS = Path("/etc/standfast/backup-known-hosts")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The files with which a repository is opened; all but the password may be missing."""
+
+    password: Path
+    credentials: Path
+    ssh_key: Path
+    known_hosts: Path
+
+
+SECRETS = Secrets(PASSWORD, CREDENTIALS, SSH_KEY, KNOWN_HOSTS)
+"""This server's own."""
 
 STATE = Path(os.environ.get("STANDFAST_BACKUP_STATE", "/var/lib/standfast/backups"))
 RUNS = STATE / "runs"

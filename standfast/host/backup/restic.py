@@ -78,10 +78,16 @@ class Stored:
 class Repository:
     """One repository, as the configuration names it."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, secrets: layout.Secrets = layout.SECRETS) -> None:
+        self.secrets = secrets
         self.place = configuration.repository
         self.server = configuration.server
         self.append_only = configuration.append_only
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder of this server."""
+        return self.place.startswith(("/", "local:"))
 
     def run(self, *arguments: str, seconds: float = programs.LONG) -> Done:
         """
@@ -311,7 +317,7 @@ class Repository:
     def _refuse(self, done: Done) -> None:
         if done.code == PASSWORD_CODE or _says(done, WRONG_PASSWORD):
             raise Unreachable(
-                f"the password in {layout.PASSWORD} does not open the repository {self.place}. "
+                f"the password in {self.secrets.password} does not open the repository {self.place}. "
                 "Nothing was stored. Was the secret changed? The repository keeps the old one until "
                 "`restic key passwd`."
             )
@@ -333,18 +339,18 @@ class Repository:
             target, port = address.partition(":")[0], ""
         options = ["-o BatchMode=yes", "-o StrictHostKeyChecking=yes", "-o ServerAliveInterval=15"]
         options += ["-o ConnectTimeout=30", *([f"-p {port}"] if port else [])]
-        if layout.SSH_KEY.exists():
-            options += [f"-i {layout.SSH_KEY}", "-o IdentitiesOnly=yes"]
-        if layout.KNOWN_HOSTS.exists():
-            options += [f"-o UserKnownHostsFile={layout.KNOWN_HOSTS}"]
+        if self.secrets.ssh_key.exists():
+            options += [f"-i {self.secrets.ssh_key}", "-o IdentitiesOnly=yes"]
+        if self.secrets.known_hosts.exists():
+            options += [f"-o UserKnownHostsFile={self.secrets.known_hosts}"]
         return f"ssh {' '.join(options)} {target} -s sftp"
 
     def _environment(self) -> Mapping[str, str]:
         return {
-            "RESTIC_PASSWORD_FILE": str(layout.PASSWORD),
+            "RESTIC_PASSWORD_FILE": str(self.secrets.password),
             "RESTIC_CACHE_DIR": str(layout.CACHE),
             "TZ": "UTC",
-            **dict(_credentials()),
+            **dict(_credentials(self.secrets.credentials)),
         }
 
 
@@ -357,10 +363,10 @@ def _known() -> dict[str, str]:
     return known
 
 
-def _credentials() -> Iterator[tuple[str, str]]:
-    if not layout.CREDENTIALS.exists():
+def _credentials(path: Path) -> Iterator[tuple[str, str]]:
+    if not path.exists():
         return
-    for line in layout.CREDENTIALS.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         name, separator, value = line.partition("=")
         if separator and not name.startswith("#"):
             yield name, value

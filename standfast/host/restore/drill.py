@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from standfast.host.backup import (
     census,
@@ -24,6 +27,7 @@ from standfast.host.backup import (
     layout,
     postgres,
     records,
+    turn,
 )
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
@@ -31,7 +35,7 @@ from standfast.host.backup.manifest import DatabaseManifest, VolumeManifest
 from standfast.host.backup.postgres import Place
 from standfast.host.backup.records import Item, Record
 from standfast.host.backup.restic import Repository
-from standfast.host.restore import database, run, selection, telling, throwaway, twin, volume
+from standfast.host.restore import baggage, database, run, selection, telling, throwaway, twin, volume
 from standfast.host.restore.prospect import Restorable, stored_manifest
 from standfast.host.restore.twin import Twin
 from standfast.host.schema import catalogue, copied
@@ -44,6 +48,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("standfast-host drill", description=__doc__, allow_abbrev=False)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help="for another run's end")
+    parser.add_argument("--pack", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--unpack", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--remember", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--remove-after", metavar="PID:BORN", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
@@ -51,8 +58,13 @@ def main(arguments: list[str]) -> int:
             pid, _, born = options.remove_after.partition(":")
             twin.removed_after(int(pid), born)
             return 0
+        if options.pack:
+            telling.answer(baggage.packed())
+            return 0
         telling.unhindered()
-        return _drilled(options)
+        if options.remember:
+            return _remembered(options)
+        return _unpacked(options) if options.unpack else _drilled(options)
     except Fault as fault:
         if options.json:
             telling.answer(json.dumps({"error": str(fault)}, ensure_ascii=False))
@@ -65,29 +77,80 @@ def _drilled(options: argparse.Namespace) -> int:
     record: Record | None = None
     failed = ""
     try:
-        with jobs.run("drill", settings, wait=options.wait, report=telling.progress) as record:
-            twin.removed()
-            twin.watched()
-            try:
-                perform(_restorable(settings), record, telling.progress)
-            finally:
-                shutil.rmtree(run.FETCHED, ignore_errors=True)
-                twin.removed()
+        with jobs.run("drill", settings, wait=options.wait, report=telling.progress) as record, _cleared():
+            perform(_restorable(settings), record, telling.progress)
     except Fault as fault:
         if record is None:
             raise
         failed = str(fault)
-    items = [records.item_json(each) for each in record.items] if record else []
+    return _answered(options, record.items if record else [], failed)
+
+
+def _unpacked(options: argparse.Namespace) -> int:
+    """
+    Drill the backups of another server, with what `baggage.packed` has said there.
+
+    Nothing of it stays here: the other server keeps the record.
+    """
+    packed = baggage.parse(sys.stdin.read())
+    settings = packed.configuration
+    with turn.taken("drill", options.wait), _cleared():
+        record = Record("drill", twin.FILES / "runs")
+        try:
+            packed.named()
+            restorable = _restorable(settings, packed.unpacked(twin.FILES))
+            perform(restorable, record, telling.progress, packed.resolved)
+        except Fault as fault:
+            record.item(Item("server", settings.server, False, str(fault)))
+    bad = [f"{item.kind} {item.name}: {item.message}" for item in record.items if not item.ok]
+    return _answered(options, record.items, "\n".join(bad))
+
+
+def _remembered(options: argparse.Namespace) -> int:
+    """Record a drill of this server's backups that another server has made."""
+    told = baggage.told(sys.stdin.read())
+    record: Record | None = None
+    try:
+        settings = configuration.load()
+        with jobs.run("drill", settings, wait=options.wait, report=telling.progress) as record:
+            for item in told:
+                record.item(item)
+    except Fault:
+        if record is None:
+            raise
+    return 0
+
+
+@contextmanager
+def _cleared() -> Iterator[None]:
+    """Nothing of a drill is there before, nor afterwards, nor when this process is killed."""
+    twin.removed()
+    twin.watched()
+    try:
+        yield
+    finally:
+        twin.removed()
+
+
+def _answered(options: argparse.Namespace, items: Sequence[Item], failed: str) -> int:
     if options.json:
-        telling.answer(json.dumps({"items": items, "passed": not failed}, ensure_ascii=False))
+        document = {"items": [records.item_json(each) for each in items], "passed": not failed}
+        telling.answer(json.dumps(document, ensure_ascii=False))
     elif failed:
         telling.progress(f"standfast-host drill: {failed}")
     return 1 if failed else 0
 
 
-def perform(restorable: Restorable, record: Record, report: telling.Report) -> None:
+def perform(
+    restorable: Restorable,
+    record: Record,
+    report: telling.Report,
+    resolved: Callable[[str], Mapping[str, Any]] = twin.resolved,
+) -> None:
     """
     Drill everything that is configured, application by application; each one adds its items to the record.
+
+    + resolved: an application as Compose resolves it
 
     Raises:
         Fault: there is nothing to drill: what was not tried has not passed.
@@ -98,7 +161,7 @@ def perform(restorable: Restorable, record: Record, report: telling.Report) -> N
         raise Fault("there is nothing to drill: the backups have no database and no volume")
     left = {each.name for each in wishes if each.kind == "volume"}
     for app in sorted({each.app for each in settings.databases.values() if each.app}):
-        left -= _application(app, restorable, record, sorted(left), report)
+        left -= _application(app, restorable, record, sorted(left), report, resolved)
     for name, each in settings.databases.items():
         if not each.app:
             _tried(record, "database", name, report, partial(_beside, restorable, name, report))
@@ -107,13 +170,18 @@ def perform(restorable: Restorable, record: Record, report: telling.Report) -> N
 
 
 def _application(
-    app: str, restorable: Restorable, record: Record, volumes: Sequence[str], report: telling.Report
+    app: str,
+    restorable: Restorable,
+    record: Record,
+    volumes: Sequence[str],
+    report: telling.Report,
+    resolved: Callable[[str], Mapping[str, Any]],
 ) -> set[str]:
     """Drill one application with its databases and volumes; names of the volumes that belong to it."""
     started = time.monotonic()
     names = [name for name, each in restorable.configuration.databases.items() if each.app == app]
     try:
-        made = twin.prepared(app)
+        made = twin.prepared(app, resolved(app))
     except Fault as fault:
         record.item(Item("application", app, False, str(fault)))
         return set()
@@ -205,10 +273,9 @@ def _loaded(
 
 def _fetched(restorable: Restorable, copy: str, manifest: DatabaseManifest, report: telling.Report) -> Path:
     report(f"database {manifest.name}: fetching the copy of {manifest.time}")
-    target = run.FETCHED / "drill"
-    shutil.rmtree(target, ignore_errors=True)
-    run.fetch(restorable.repository, copy, target)
-    folder = target / layout.staging("database", manifest.name).relative_to("/")
+    shutil.rmtree(twin.FETCHED, ignore_errors=True)
+    run.fetch(restorable.repository, copy, twin.FETCHED)
+    folder = twin.FETCHED / layout.staging("database", manifest.name).relative_to("/")
     database.checked_files(folder, manifest)
     return folder
 
@@ -219,6 +286,8 @@ def _beside(restorable: Restorable, name: str, report: telling.Report) -> Item:
     copy, manifest = _chosen(restorable, "database", name)
     if not isinstance(manifest, DatabaseManifest):
         raise Fault(f"copy {copy[:8]} is none of a database")
+    if restorable.repository.secrets != layout.SECRETS:
+        raise Fault("it runs on its server itself, not in a service, so it cannot be drilled on another one")
     place, _ = databases.where(name, restorable.configuration.databases[name])
     beside = database.beside_name(manifest.database, "restoring", run.stamp())
     try:
@@ -269,7 +338,7 @@ def _verdict(
     return Item(kind, name, True, message, copy, {"seconds": seconds})
 
 
-def _restorable(settings: Configuration) -> Restorable:
-    repository = Repository(settings)
+def _restorable(settings: Configuration, secrets: layout.Secrets = layout.SECRETS) -> Restorable:
+    repository = Repository(settings, secrets)
     repository.identity()
     return Restorable(settings, repository, repository.snapshots(layout.TAG))

@@ -6,17 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from standfast.host.backup import baseline, databases
-from standfast.host.backup.faults import Fault
+from standfast.host.backup.faults import Fault, Refused
 from standfast.host.backup.records import Item
 from standfast.host.restore.prospect import Prospect, Restorable
 from standfast.host.restore.selection import BEFORE_RESTORE
 from standfast.host.restore.telling import Report
-
-
-class Refused(Fault):
-    """Something has to be said explicitly first; nothing was changed."""
-
-    code = 6
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from urllib.parse import urlsplit
 
 from standfast.host.backup import containers, programs, records, state, writers
 from standfast.host.backup.faults import Fault
-from standfast.host.restore import health, throwaway
+from standfast.host.restore import health, run, throwaway
 from standfast.host.restore.programs import output
 
 APPS = Path("/srv/apps")
 """Where apply puts applications, each in a folder of its name with its ``compose.yml``."""
 FILES = Path("/run/standfast/drill")
 """In memory, for root only: a resolved Compose file holds the application's secrets."""
+FETCHED = run.FETCHED / "drill"
+"""What was fetched from the repository, in clear."""
+IMAGES = "standfast-drill"
+"""Names of images that came for a drill from another server begin so, and a slash follows."""
 PATIENCE = 300
 """Seconds in which an application must answer."""
 PAUSE = 1.0
@@ -47,9 +52,9 @@ class Twin:
         return throwaway.twins_of(self.config, self.project)
 
 
-def prepared(app: str, folder: Path = APPS) -> Twin:
+def resolved(app: str, folder: Path = APPS) -> dict[str, Any]:
     """
-    Read an application's Compose file and make its twin's volumes; nothing runs yet.
+    An application as Compose resolves its file, with its environment and so with its secrets.
 
     Raises:
         Fault: the application is not on this server, or Compose does not accept its file.
@@ -60,7 +65,16 @@ def prepared(app: str, folder: Path = APPS) -> Twin:
     text = output(
         ["docker", "compose", "--project-name", app, "--file", str(path), "config", "--format", "json"]
     )
-    config = json.loads(text)
+    config: dict[str, Any] = json.loads(text)
+    return config
+
+
+def prepared(app: str, config: Mapping[str, Any]) -> Twin:
+    """
+    Make the volumes of an application's twin; nothing runs yet.
+
+    + config: the application as Compose resolves it
+    """
     project = f"standfast-drill-{app}"
     twin = Twin(app, project, config, FILES / f"{project}.json")
     state.write(twin.file, json.dumps(throwaway.harmless(config, project)))
@@ -209,5 +223,8 @@ def removed() -> None:
         output(["docker", "network", "rm", *ids])
     if names := output(["docker", "volume", "ls", "--quiet", "--filter", label]).split():
         output(["docker", "volume", "rm", *names])
-    for file in FILES.glob("*.json") if FILES.is_dir() else ():
-        file.unlink()
+    listed = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
+    if names := output([*listed, "--filter", f"reference={IMAGES}/*"]).split():
+        output(["docker", "image", "rm", *names])
+    shutil.rmtree(FILES, ignore_errors=True)
+    shutil.rmtree(FETCHED, ignore_errors=True)

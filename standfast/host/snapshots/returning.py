@@ -9,11 +9,10 @@ from typing import Any
 
 from standfast.host.backup import configuration as backups
 from standfast.host.backup import layout as backup_layout
-from standfast.host.backup.faults import Fault, WrongConfiguration
+from standfast.host.backup.faults import Fault, Refused, WrongConfiguration
 from standfast.host.restore import database, journal, leftovers, run, volume
 from standfast.host.restore.exchange import flushed
 from standfast.host.restore.journal import Undertaking
-from standfast.host.restore.safety import Refused
 from standfast.host.restore.telling import Report
 from standfast.host.restore.volume import Contents
 from standfast.host.snapshots.configuration import Configuration

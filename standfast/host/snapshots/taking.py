@@ -10,8 +10,7 @@ from typing import Any
 
 from standfast.host.backup import containers, records
 from standfast.host.backup.containers import DockerVolume
-from standfast.host.backup.faults import Fault, WrongConfiguration
-from standfast.host.restore.safety import Refused
+from standfast.host.backup.faults import Fault, Refused, WrongConfiguration
 from standfast.host.snapshots.configuration import Configuration
 from standfast.host.snapshots.driver import About, Driver, Snapshot
 from standfast.host.snapshots.retention import superfluous
