@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import Environment, StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
 
 from standfast.errors import InventoryError
 from standfast.inventory.secrets import SecretValue
+
+
+_ENVIRONMENT = Environment(
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - these are texts for servers, not HTML
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,13 +65,8 @@ def render(
     Raises:
         InventoryError: syntax error or undefined variable; nothing has been changed.
     """
-    environment = Environment(
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - these are texts for servers, not HTML
-    )
     try:
-        template = environment.from_string(source)
+        template = _compiled(source)
         text = template.render(variables, secrets={k: v.reveal() for k, v in secrets.items()})
         shown = template.render(variables, secrets={k: f"‹{k}›" for k in secrets})
     except TemplateSyntaxError as error:
@@ -90,6 +93,12 @@ def render_file(path: Path, variables: Mapping[str, object], secrets: Mapping[st
     if path.suffix != ".j2":
         return plain(source)
     return render(source, str(path), variables, secrets)
+
+
+@cache
+def _compiled(source: str) -> Template:
+    """Servers are rendered from the same few templates."""
+    return _ENVIRONMENT.from_string(source)
 
 
 def _line_of(error: UndefinedError) -> int:
