@@ -12,7 +12,6 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError, Templa
 from standfast.errors import InventoryError
 from standfast.inventory.secrets import SecretValue
 
-
 _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     keep_trailing_newline=True,
