@@ -243,7 +243,7 @@ def traces(toybox: Server) -> str:
     label = "--filter label=standfast.drill"
     return toybox.run(
         f"sudo docker ps -aq {label}; sudo docker volume ls -q {label}; sudo docker network ls -q {label}; "
-        "sudo ls /run/standfast/drill"
+        "sudo ls -A /run/standfast/drill 2> /dev/null || true"
     ).stdout.strip()
 
 
