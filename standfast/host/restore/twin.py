@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,5 @@ def removed() -> None:
         output(["docker", "image", "rm", *names])
     shutil.rmtree(FILES, ignore_errors=True)
     shutil.rmtree(FETCHED, ignore_errors=True)
+    with suppress(OSError):  # not there, or not empty: a restore that was cut off has left something
+        run.FETCHED.rmdir()
