@@ -102,6 +102,7 @@ def _unpacked(options: argparse.Namespace) -> int:
             perform(restorable, record, telling.progress, packed.resolved)
         except Fault as fault:
             record.item(Item("server", settings.server, False, str(fault)))
+            telling.progress(f"✗ server {settings.server}: {fault}")
     bad = [f"{item.kind} {item.name}: {item.message}" for item in record.items if not item.ok]
     return _answered(options, record.items, "\n".join(bad))
 
