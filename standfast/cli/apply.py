@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Never
 import click
 
 from standfast.cli import options
+from standfast.cli.waiting import require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
-    from standfast.cli.waiting import Waiting
-    from standfast.engine.holds import Holds
     from standfast.engine.outcome import Outcome
-    from standfast.engine.plan import Plan
     from standfast.engine.rollout import Limit
     from standfast.inventory.loader import Loaded
     from standfast.verification.run import Verification
@@ -72,12 +69,11 @@ def apply(
     the server has undone it; 5 somebody else is at work, 6 refused: nothing was changed on any server;
     130 interrupted.
     """
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("apply asks before it changes anything, and there is no terminal: add --yes")
+    require_answer("apply asks before it changes anything", yes=yes)
     if canary and (no_verify or elsewhere):
         switch = "--no-verify" if no_verify else "--i-am-elsewhere"
         raise UsageError(f"--canary: the others are begun when its assertions hold; leave out {switch}")
-    from standfast.cli.presentation import print_plan, progress_line
+    from standfast.cli.presentation import print_errors, print_plan, progress_line
     from standfast.cli.run import open_servers
     from standfast.engine import saved_plan
     from standfast.engine.apply import apply as execute
@@ -109,7 +105,8 @@ def apply(
             print_plan(planned)
         stopped = rollout.why_stop(planned.errors, len(planned.hosts))
         if planned.has_changes and not (yes or stopped):
-            _ask(planned, waiting, holds)
+            print_errors(planned.errors)
+            waiting.agreed("Make these changes?", holds)
         outcome = execute(
             servers,
             planned,
@@ -125,17 +122,6 @@ def apply(
         )
         holds.interrupted = outcome.interrupted
     _finish(outcome, together(verifying.made), as_json=as_json)
-
-
-def _ask(planned: Plan, waiting: Waiting, holds: Holds) -> None:
-    """Go on when somebody agrees; else the command ends, and nothing was changed."""
-    from standfast.cli.presentation import print_errors
-
-    print_errors(planned.errors)
-    if not waiting.confirmed("Make these changes?"):
-        holds.declined = True
-        click.echo("nothing was changed", err=True)
-        raise click.exceptions.Exit(0)
 
 
 @dataclass(slots=True)

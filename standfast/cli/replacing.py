@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 import click
-
-from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
     from standfast.engine.servers import Servers
     from standfast.recovery.replacing import Replacement, Report
 
 R = TypeVar("R", bound="Replacement")
-
-
-def require_answer(what: str, *, yes: bool) -> None:
-    """
-    Somebody must be there to agree, or have agreed.
-
-    Raises:
-        UsageError: neither; nothing was done.
-    """
-    if not yes and not sys.stdin.isatty():
-        raise UsageError(f"{what} asks before it replaces anything, and there is no terminal: add --yes")
 
 
 def replace(
@@ -60,10 +46,8 @@ def replace(
         waiting.pause()
         for each in [] if as_json else found:
             show(each)
-        if found and not yes and not waiting.confirmed("Do this?"):
-            holds.declined = True
-            click.echo("nothing was changed", err=True)
-            raise click.exceptions.Exit(0)
+        if found and not yes:
+            waiting.agreed("Do this?", holds)
         perform(servers, found, holds, waiting.step)
         errors = dict(servers.failures)
     if as_json:

@@ -8,7 +8,8 @@ import click
 
 from standfast.cli import options
 from standfast.cli.duration import duration, shown, since
-from standfast.cli.replacing import files, print_kept, replace, require_answer
+from standfast.cli.replacing import files, print_kept, replace
+from standfast.cli.waiting import require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # this imports pyinfra, and `--help` must not
@@ -65,7 +66,7 @@ def restore(
         raise UsageError("expected either --all, or --database NAME and --volume NAME")
     if to and len(databases) + len(volumes) != 1:
         raise UsageError("--to: expected exactly one --database or --volume with it")
-    require_answer("restore", yes=yes)
+    require_answer("restore asks before it replaces anything", yes=yes)
     from standfast.recovery import restore as library
 
     wanted = library.Wanted(databases, volumes, everything, at, to, without_copy)

@@ -8,7 +8,8 @@ import click
 
 from standfast.cli import options
 from standfast.cli.duration import duration, shown, since
-from standfast.cli.replacing import files, print_kept, replace, require_answer
+from standfast.cli.replacing import files, print_kept, replace
+from standfast.cli.waiting import require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:  # these import pyinfra, and `--help` must not
@@ -108,7 +109,7 @@ def _consistent(
         raise UsageError(f"--restore: expected exactly one --volume with it, found {len(volumes)}")
     if name:
         raise UsageError("--name: expected without --restore")
-    require_answer("--restore", yes=yes)
+    require_answer("--restore asks before it replaces anything", yes=yes)
 
 
 def _print_taken(document: dict[str, Any]) -> None:

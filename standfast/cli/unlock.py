@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from standfast.cli import options
+from standfast.cli.waiting import require_answer
 from standfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def unlock(environment: str, limit: tuple[str, ...], reason: str, yes: bool) -> 
     """
     if not reason.strip():
         raise UsageError("--reason: expected why, for those who read the audit log")
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("unlock asks before it ends somebody's run, and there is no terminal: add --yes")
+    require_answer("unlock asks before it ends somebody's run", yes=yes)
     from standfast.cli.presentation import print_errors
     from standfast.cli.run import exit_with, open_servers
     from standfast.engine import unlock as library

@@ -1,4 +1,4 @@
-"""Progress on stderr: one line that tells what is being done, on a terminal with a clock."""
+"""Progress and questions on stderr: one line that tells what is being done, on a terminal with a clock."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
+
+from standfast.errors import UsageError
+
+if TYPE_CHECKING:  # this imports pyinfra, and `--help` must not
+    from standfast.engine.holds import Holds
 
 
 class Waiting:
@@ -52,6 +58,13 @@ class Waiting:
         select([sys.stdin], [], [])
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def agreed(self, question: str, holds: Holds) -> None:
+        """Ask, and go on only when somebody agrees; else the command ends, and nothing was changed."""
+        if not self.confirmed(question):
+            holds.declined = True
+            click.echo("nothing was changed", err=True)
+            raise click.exceptions.Exit(0)
+
     def tick(self) -> None:
         """Draw the clock anew; on a terminal only."""
         if self.terminal and self._text:
@@ -75,6 +88,19 @@ class Waiting:
             self._draw()
             click.echo("", err=True)
             self._text = ""
+
+
+def require_answer(asks: str, *, yes: bool) -> None:
+    """
+    Somebody must be there to agree, or have agreed.
+
+    + asks: which command asks before what, for the message
+
+    Raises:
+        UsageError: neither; nothing was done.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(f"{asks}, and there is no terminal: add --yes")
 
 
 @contextmanager
