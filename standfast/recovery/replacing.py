@@ -21,6 +21,7 @@ from standfast.engine.holds import Holds
 from standfast.engine.plan import HostPlan, PlannedOperation
 from standfast.engine.servers import Servers, connector
 from standfast.errors import Refused
+from standfast.inventory.schema import Host as Declared
 from standfast.operations.change import Change, Step
 from standfast.recovery.host_program import Answer, HostProgramFailed, follow
 
@@ -138,10 +139,13 @@ def document_of(host: Host, answer: Answer) -> dict[str, Any]:
 
 def address_of(servers: Servers, host: Host) -> str:
     """The server's declared address."""
-    return next(each.host.address for each in servers.declarations if each.name == host.name)
+    return _declared(servers, host).address
 
 
 def health_of(servers: Servers, host: Host) -> list[str]:
     """Health addresses of the server's applications."""
-    declaration = next(each for each in servers.declarations if each.name == host.name)
-    return [app.health for app in declaration.host.apps.values() if app.health]
+    return [app.health for app in _declared(servers, host).apps.values() if app.health]
+
+
+def _declared(servers: Servers, host: Host) -> Declared:
+    return next(each.host for each in servers.declarations if each.name == host.name)

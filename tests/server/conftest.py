@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from standfast.lab import nspawn
+from standfast.lab import nspawn, processes
 from standfast.lab.drivers import DRIVERS
 from standfast.lab.nspawn import Server
 from tests.documents import valid
@@ -140,6 +140,11 @@ def lab_server() -> Iterator[Callable[[str], Server]]:
     yield up
     for name in set(started) & set(nspawn.names()):
         nspawn.destroy(name)
+
+
+def wait_for_sshd(server: Server) -> None:
+    """sshd starts itself anew for a reload, and for a moment nobody listens."""
+    assert processes.wait_until(lambda: server.run("true", check=False).returncode == 0, 10)
 
 
 @pytest.fixture(scope="session")

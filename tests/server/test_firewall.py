@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from standfast.lab import nspawn, processes
+from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 from tests.server import small_images
-from tests.server.conftest import Repository
+from tests.server.conftest import Repository, wait_for_sshd
 from tests.server.subject import Subject
 
 ALLOW = [{"port": 8081}, {"port": "8090-8092", "from": ["10.0.0.0/8", "fd00::/8"]}]
@@ -144,9 +144,8 @@ def test_sshd_on_another_port(firewall: Subject) -> None:
     assert firewall.targets() != []
     firewall.apply()
     assert reach(firewall, 22, 2222) == [True, True] * 2
-    # sshd starts itself anew for a reload, and for a moment nobody listens.
     firewall.root("rm /etc/ssh/sshd_config.d/port.conf; systemctl reload ssh")
-    assert processes.wait_until(lambda: firewall.server.run("true", check=False).returncode == 0, 10)
+    wait_for_sshd(firewall.server)
 
 
 def test_power_cut(firewall: Subject) -> None:

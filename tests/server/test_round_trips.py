@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from standfast.lab import processes
 from standfast.lab.nspawn import Server
-from tests.server.conftest import Repository
+from tests.server.conftest import Repository, wait_for_sshd
 from tests.server.test_engine import only_this_deploy, remote
 from tests.sizes import sized
 
@@ -94,9 +93,8 @@ def test_a_server_that_allows_two_sessions_is_changed_as_well(
         apply(repository)
         assert repository.targets() == []
     finally:
-        # sshd starts itself anew for a reload, and for a moment nobody listens.
         remote(spare_server, f"rm {few}; systemctl reload ssh")
-        assert processes.wait_until(lambda: spare_server.run("true", check=False).returncode == 0, 10)
+        wait_for_sshd(spare_server)
 
 
 TRIAL = """

@@ -44,7 +44,7 @@ def run(job: str, configuration: Configuration, *, wait: float, report: Report) 
             record.end(f"stopped: {type(error).__name__}: {error}", failed=True)
             pings.tell(url, f"stopped: {type(error).__name__}", suffix="/fail")
             raise
-        message, failed = _summary(record)
+        message, failed = summary(record)
         record.end(message, failed=failed)
         _told(pings.tell(url, message, suffix="/fail" if failed else ""), report)
         if failed:
@@ -171,7 +171,8 @@ def _released(configuration: Configuration, record: Record, report: Report) -> N
         report(f"✗ {fault}")
 
 
-def _summary(record: Record) -> tuple[str, bool]:
+def summary(record: Record) -> tuple[str, bool]:
+    """What a run has come to, in words, and whether it has failed."""
     bad = [item for item in record.items if not item.ok]
     if not record.items:
         return "there was nothing to do", False

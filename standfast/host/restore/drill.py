@@ -103,8 +103,8 @@ def _unpacked(options: argparse.Namespace) -> int:
         except Fault as fault:
             record.item(Item("server", settings.server, False, str(fault)))
             telling.progress(f"✗ server {settings.server}: {fault}")
-    bad = [f"{item.kind} {item.name}: {item.message}" for item in record.items if not item.ok]
-    return _answered(options, record.items, "\n".join(bad))
+    message, failed = jobs.summary(record)
+    return _answered(options, record.items, message if failed else "")
 
 
 def _remembered(options: argparse.Namespace) -> int:
