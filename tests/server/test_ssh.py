@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from standfast.lab.nspawn import Server
-from tests.server.conftest import Repository, wait_for_sshd
+from tests.server.conftest import Repository
 from tests.server.subject import Subject
 
 DROP_IN = "/etc/ssh/sshd_config.d/00-standfast.conf"
@@ -21,8 +22,16 @@ def shared(lab_server: Callable[[str], Server], tmp_path_factory: pytest.TempPat
     subject.root("sed -i 's/ no$/ yes/' /etc/ssh/sshd_config.d/*")
     # These tests ask for entry without a key again and again; sshd would shut us out for that.
     subject.root("echo 'PerSourcePenalties no' > /etc/ssh/sshd_config.d/90-test.conf; systemctl reload ssh")
-    wait_for_sshd(subject.server)
+    wait_for_sshd(subject)
     return subject
+
+
+def wait_for_sshd(subject: Subject) -> None:
+    """sshd starts itself anew for a reload and is away for a moment."""
+    for _ in range(50):
+        if subject.ssh().returncode == 0:
+            return
+        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -139,4 +148,4 @@ def test_socket_activation(ssh: Subject) -> None:
             "systemctl stop ssh.socket; systemctl enable -q ssh.service; systemctl restart ssh.service",
             check=False,
         )
-        wait_for_sshd(ssh.server)
+        wait_for_sshd(ssh)
