@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from pyinfra.api import StringCommand
@@ -15,8 +16,10 @@ from typing_extensions import override
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
 
+IPAddress = IPv4Address | IPv6Address
 CADDYFILE = "/etc/caddy/Caddyfile"
 NOT_INSTALLED, INVALID = 9, 11
+ANY = "any"
 HTTP, HTTPS = 80, 443
 
 
@@ -30,11 +33,19 @@ class Trial:
     """Caddy's own form of it; empty when there is a fault."""
     running: dict[str, Any] | None
     """The configuration in force; ``None`` when Caddy does not run or does not tell."""
+    addresses: frozenset[IPAddress] | None = None
+    """What the server has; ``None`` when its kernel lets a process listen on others too."""
 
     @property
     def ports(self) -> frozenset[int]:
         """TCP ports that Caddy would listen on."""
         return frozenset(_ports(self.config))
+
+    @property
+    def foreign(self) -> list[str]:
+        """Addresses that Caddy would listen on and the server does not have."""
+        wanted = sorted({host for host, _ in _listen(self.config) if host})
+        return [host for host in wanted if self.addresses is not None and not _own(host, self.addresses)]
 
     @property
     def can_reload(self) -> bool:
@@ -71,8 +82,36 @@ class CaddyTrial(Fact["Trial | None"]):
             raise CouldNotLook(
                 f"caddy: a Caddyfile could not be tried: {answer.reason}. Nothing was changed."
             )
-        config, *running = answer.lines
-        return Trial("", json.loads(config), json.loads(running[0]) if running and running[0] else None)
+        config, addresses, *running = answer.lines
+        return Trial(
+            "",
+            json.loads(config),
+            json.loads(running[0]) if running and running[0] else None,
+            None if addresses == ANY else frozenset(map(ip_address, addresses.split())),
+        )
+
+
+def _servers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from config.get("apps", {}).get("http", {}).get("servers", {}).values()
+
+
+def _listen(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Host, empty for all addresses, and port of everything that Caddy would listen on; no sockets of files."""
+    for server in _servers(config):
+        for address in server.get("listen", []):
+            network, _, place = address.rpartition("/")
+            if not network.startswith("unix"):
+                host, _, port = place.rpartition(":")
+                yield host.strip("[]"), port
+
+
+def _own(host: str, addresses: Collection[IPAddress]) -> bool:
+    """Whether a server can listen there; of names nobody knows it before Caddy looks them up."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return True
+    return address.is_unspecified or address.is_loopback or address in addresses
 
 
 def _ports(config: dict[str, Any]) -> Iterator[int]:
@@ -103,4 +142,9 @@ unshare --mount sh -c '
   as_caddy validate > /dev/null || exit 11
   as_caddy adapt 2> /dev/null | tr -d "\n" || exit 11
   echo' || exit $?
+if [ "$(cat /proc/sys/net/ipv4/ip_nonlocal_bind)" = 0 ]; then
+  ip -o address | awk '{ sub("/.*", "", $4); printf "%s ", $4 }'; echo
+else
+  echo any
+fi
 curl --silent --fail --max-time 5 http://127.0.0.1:2019/config/ 2> /dev/null; echo"""

@@ -28,21 +28,21 @@ def caddyfile(content: Rendered, *, ports: Collection[int]) -> Generator[StringC
     """
     Make sure that this is Caddy's Caddyfile, and what Caddy runs with.
 
-    Caddy validates it before it is put in place, then reloads; when the reload fails, Caddy goes on with
-    what it had, and the old file is back. Before Caddy is installed the file is written all the same, so
+    Caddy validates it before it is put in place, then reloads; when the reload fails, the old file is back
+    and Caddy starts anew with it. Before Caddy is installed the file is written all the same, so
     that already its first start is with it.
 
     + content: the whole Caddyfile
     + ports: TCP ports that it needs, as far as is known before Caddy can say
 
     Raises:
-        Refused: Caddy does not accept it; another process has a port that it needs; the system has no package
-            of Caddy. Nothing has been changed.
+        Refused: Caddy does not accept it; the server has no such address, or another process has a port that it
+            needs; the system has no package of Caddy. Nothing has been changed.
     """
     trial = host.get_fact(CaddyTrial, text=content.text)
     if trial is None:
         _refuse_without_package(host.get_fact(OperatingSystem))
-    faults = [*_invalid(trial), *_taken(trial.ports if trial and not trial.fault else ports)]
+    faults = [*_invalid(trial), *_foreign(trial), *_taken(trial.ports if trial and not trial.fault else ports)]
     if faults:
         raise Refused("\n".join(f"caddy: {fault}" for fault in faults) + " Nothing was changed.")
     runs = trial is not None and host.get_fact(Unit, unit="caddy.service").running
@@ -52,7 +52,7 @@ def caddyfile(content: Rendered, *, ports: Collection[int]) -> Generator[StringC
         yield Step(_RELOAD, changes=[Change("reload", "caddy.service", detail)])
         return
     yield from files.file._inner(
-        CADDYFILE, content, validate=_VALIDATE, activate=Activation(RELOAD, _RELOAD) if runs else None
+        CADDYFILE, content, validate=_VALIDATE, activate=Activation(RELOAD, _RELOAD, _BACK) if runs else None
     )
 
 
@@ -92,6 +92,14 @@ def _invalid(trial: Trial | None) -> Iterator[str]:
         yield "the Caddyfile says `admin off`, but a reload needs Caddy's admin address. Remove that line."
 
 
+def _foreign(trial: Trial | None) -> Iterator[str]:
+    for address in trial.foreign if trial is not None else ():
+        yield (
+            f"the Caddyfile has it listen on {address}: expected an address of this server, found that it has "
+            "no such address. Correct the `bind`, or give the server that address first."
+        )
+
+
 def _taken(needed: Collection[int]) -> Iterator[str]:
     listeners: list[Listener] = host.get_fact(Listeners)
     for each in listeners:
@@ -119,3 +127,8 @@ fi"""
 # Not by systemctl: after a reload that failed, Caddy 2.6 leaves systemd waiting for an answer for ever.
 _RELOAD = f"""said=$({_AS_CADDY} reload --config {CADDYFILE} --adapter caddyfile --force 2>&1) ||
   {{ printf '%s\\n' "$said" | sed -n 's/^Error: //p' >&2; exit 1; }}"""
+
+# A reload that fails half-way leaves its new listeners behind, beside the old ones and without certificates
+# (Caddy's issue 7175): some requests would fail for ever, also after a later reload that succeeds.
+_BACK = """echo "Caddy starts anew with it: a reload that failed leaves half of its listeners behind" >&2
+systemctl restart caddy"""

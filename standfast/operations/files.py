@@ -29,7 +29,9 @@ class Activation:
     change: Change
     """What people see, for example ``reload caddy.service, no downtime``."""
     command: str
-    """Shell code; when it fails, the old file is put back and it is run once more."""
+    """Shell code; when it fails, the old file is put back."""
+    back: str = ""
+    """Shell code that makes the service use the old file again; when empty, `command` once more."""
 
 
 @operation
@@ -190,11 +192,11 @@ def _write_script(
     if activate is None:
         lines.append('mv -f -T -- "$new" "$path"; sync -- "$folder"')
     else:
-        lines.append(_activation_script(activate.command))
+        lines.append(_activation_script(activate.command, activate.back or activate.command))
     return "\n".join(lines)
 
 
-def _activation_script(command: str) -> str:
+def _activation_script(command: str, back: str) -> str:
     """Swap, activate; on failure swap back and activate what was there before."""
     return f"""if [ -e "$path" ]; then cp -p -- "$path" "$new.old"; fi
 mv -f -T -- "$new" "$path"; sync -- "$folder"
@@ -202,7 +204,7 @@ if ! ( {command}
 ); then
   echo "it did not take effect; the file is as it was before" >&2
   if [ -e "$new.old" ]; then mv -f -T -- "$new.old" "$path"; else rm -f -- "$path"; fi
-  ( {command}
+  ( {back}
   ) || echo "and the old file does not work either" >&2
   exit 1
 fi"""

@@ -47,7 +47,7 @@ ln -sf ../usr/share/zoneinfo/Etc/UTC /etc/localtime; echo Etc/UTC > /etc/timezon
 rm -rf /etc/trial; mkdir /etc/trial; touch /etc/trial/old /etc/trial/lines
 printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/trial.service
 systemctl daemon-reload
-rm -rf /var/lib/standfast/journal; mkdir -p /var/lib/standfast
+rm -rf /var/lib/standfast/journal; mkdir -p -m 700 /var/lib/standfast
 """
 AFTER = """
 set -e; stat -c %a /etc/trial/data /etc/trial/env; cat /etc/trial/env /etc/trial/service.conf; test ! -e /etc/trial/old

@@ -11,6 +11,7 @@ plain_word() { printf '"%s"' "${1//[!A-Za-z0-9.:%_-]/_}"; }
 audit_append() (
   set -o pipefail
   mkdir -p -m 700 /var/log/standfast /var/lib/standfast || return
+  chmod 700 /var/log/standfast /var/lib/standfast || return # somebody else may have made them
   exec 6> /run/standfast/audit.lock && flock -w 10 6 || return
   if [ ! -e "$audit_log" ]; then
     : > "$audit_log" || return
