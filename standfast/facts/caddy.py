@@ -96,7 +96,7 @@ def _servers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _listen(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Host, empty for all addresses, and port of everything that Caddy would listen on; no sockets of files."""
+    """Host, empty for all addresses, and port of everything that Caddy would listen on; no Unix sockets."""
     for server in _servers(config):
         for address in server.get("listen", []):
             network, _, place = address.rpartition("/")
@@ -116,7 +116,7 @@ def _own(host: str, addresses: Collection[IPAddress]) -> bool:
 
 def _ports(config: dict[str, Any]) -> Iterator[int]:
     http = config.get("apps", {}).get("http", {})
-    for server in http.get("servers", {}).values():
+    for server in _servers(config):
         for address in server.get("listen", []):
             port = address.rpartition(":")[2]
             if port.isdecimal():

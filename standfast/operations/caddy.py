@@ -36,13 +36,14 @@ def caddyfile(content: Rendered, *, ports: Collection[int]) -> Generator[StringC
     + ports: TCP ports that it needs, as far as is known before Caddy can say
 
     Raises:
-        Refused: Caddy does not accept it; the server has no such address, or another process has a port that it
-            needs; the system has no package of Caddy. Nothing has been changed.
+        Refused: Caddy does not accept it; an address that it needs is not the server's, or a port is another
+            process's; the system has no package of Caddy. Nothing has been changed.
     """
     trial = host.get_fact(CaddyTrial, text=content.text)
     if trial is None:
         _refuse_without_package(host.get_fact(OperatingSystem))
-    faults = [*_invalid(trial), *_foreign(trial), *_taken(trial.ports if trial and not trial.fault else ports)]
+    needed = trial.ports if trial and not trial.fault else ports
+    faults = [*_invalid(trial), *_foreign(trial), *_taken(needed)]
     if faults:
         raise Refused("\n".join(f"caddy: {fault}" for fault in faults) + " Nothing was changed.")
     runs = trial is not None and host.get_fact(Unit, unit="caddy.service").running
@@ -95,8 +96,8 @@ def _invalid(trial: Trial | None) -> Iterator[str]:
 def _foreign(trial: Trial | None) -> Iterator[str]:
     for address in trial.foreign if trial is not None else ():
         yield (
-            f"the Caddyfile has it listen on {address}: expected an address of this server, found that it has "
-            "no such address. Correct the `bind`, or give the server that address first."
+            f"the Caddyfile has it listen on {address}: expected an address of this server, found none of its "
+            "own. Correct the `bind`, or give the server that address first."
         )
 
 
