@@ -96,8 +96,8 @@ def _invalid(trial: Trial | None) -> Iterator[str]:
 def _foreign(trial: Trial | None) -> Iterator[str]:
     for address in trial.foreign if trial is not None else ():
         yield (
-            f"the Caddyfile has it listen on {address}: expected an address of this server, found none of its "
-            "own. Correct the `bind`, or give the server that address first."
+            f"the Caddyfile has it listen on {address}: expected an address of this server, found none "
+            "of its own. Correct the `bind`, or give the server that address first."
         )
 
 
