@@ -45,12 +45,20 @@ PLACES = {
 }
 RUN = Path("/run/libvirt")
 
+# libvirtd wants to find this account and this group before it reads that they are not to be used. The package
+# that makes them would start a libvirtd of this machine's own.
+ACCOUNTS = {
+    "passwd": "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin",
+    "group": "libvirt-qemu:x:64055:",
+}
+
 # $1: the VM's folder, which the tmpfs also has as its name: that is how processes.py knows us.
 # The shell stays number 1 of the namespace and takes leave of every qemu that has ended.
 START = "\n".join(
     [
         f'set -e; mount -t tmpfs "$1" {RUN}',
         *(f'mount --bind "$1/libvirt/{name}" {place}' for name, place in PLACES.items()),
+        *(f'mount --bind "$1/libvirt/{name}" /etc/{name}' for name in ACCOUNTS),
         'libvirtd --config "$1/libvirt/etc/libvirtd.conf" & wait $!',
     ]
 )
@@ -73,6 +81,9 @@ def start(folder: Path) -> None:
     home = folder / "libvirt"
     for name in PLACES:
         (home / name).mkdir(parents=True, exist_ok=True)
+    for name, line in ACCOUNTS.items():
+        here = Path("/etc", name).read_text()
+        (home / name).write_text(here if line.partition(":")[0] in here else f"{here}{line}\n")
     (home / "etc/qemu.conf").write_text(QEMU)
     (home / "etc/libvirtd.conf").write_text(LIBVIRTD.format(folder=folder))
     for place in (RUN, *map(Path, PLACES.values())):
