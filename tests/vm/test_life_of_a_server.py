@@ -30,6 +30,7 @@ from tests.vm import ledger
 APPLY_SECONDS = 1800
 HEALTHY_SECONDS = 600
 CONFIRM_SECONDS = 60
+POLL_SECONDS = 2  # to ask is work for an emulated processor
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +43,12 @@ def server(driver: Driver) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def infra(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Repository:
-    """The example, declared for this server."""
+    """The example with backups, declared for this server."""
     images = tmp_path_factory.mktemp("images")
     build_images(images)
     repository = Repository(tmp_path_factory.mktemp("infra"))
     full_toybox(repository, server, images)
+    declare_backups(repository, "/var/backups/standfast")
     return repository
 
 
@@ -80,7 +82,7 @@ def wait_until_healthy(server: Server) -> None:
     deadline = time.monotonic() + HEALTHY_SECONDS
     while (answer := ask(server)).returncode != 0 or not all_healthy(server):
         assert time.monotonic() < deadline, answer.stderr
-        time.sleep(0.5)
+        time.sleep(POLL_SECONDS)
 
 
 def all_healthy(server: Server) -> bool:
@@ -186,7 +188,7 @@ def test_a_change_of_the_firewall_that_nobody_confirms_is_undone(infra: Reposito
     deadline = time.monotonic() + CONFIRM_SECONDS * 2
     while rules(server) != before:
         assert time.monotonic() < deadline
-        time.sleep(1)
+        time.sleep(POLL_SECONDS)
     path.write_text(declared, encoding="utf-8")
     assert plan(infra, expect=0)["hosts"][0]["changes"] == []
     assert ask(server).returncode == 0
@@ -194,14 +196,12 @@ def test_a_change_of_the_firewall_that_nobody_confirms_is_undone(infra: Reposito
 
 def test_what_is_deleted_comes_back_from_the_backup(infra: Repository, server: Server) -> None:
     before = counts(server)
-    declare_backups(infra, "/var/backups/standfast")
-    apply(infra)
     infra.standfast("backup", "lab", expect=0, timeout=APPLY_SECONDS)
     server.run(
         "sudo docker compose -p toybox down && sudo docker volume rm toybox_pgdata toybox_media",
         timeout=HEALTHY_SECONDS,
     )
-    apply(infra)
+    infra.standfast("apply", "lab", "--yes", "--no-verify", expect=0, timeout=APPLY_SECONDS)
     assert counts(server) != before, "nothing was deleted"
     infra.standfast("restore", "lab", "--all", "--yes", expect=0, timeout=APPLY_SECONDS)
     assert counts(server) == before
