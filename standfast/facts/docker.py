@@ -287,7 +287,8 @@ class Daemons(Fact[list[Daemon]]):
     Every Docker daemon of the server, snap's included.
 
     Daemons inside containers (Docker in Docker) are not the server's: they live in another PID
-    namespace than the shell that looks.
+    namespace than the shell that looks. A child of a daemon has its name until it becomes the program
+    that it was forked for.
 
     Source: proc(5), pid_namespaces(7), ss(8).
     """
@@ -299,6 +300,8 @@ class Daemons(Fact[list[Daemon]]):
             "for folder in /proc/[0-9]*; do\n"
             '  [ "$(cat $folder/comm 2> /dev/null)" = dockerd ] || continue\n'
             '  [ "$(readlink $folder/ns/pid)" = "$(readlink /proc/self/ns/pid)" ] || continue\n'
+            "  parent=$(sed -n 's/^PPid:[[:space:]]*//p' $folder/status 2> /dev/null)\n"
+            '  [ "$(cat /proc/$parent/comm 2> /dev/null)" != dockerd ] || continue\n'
             '  echo "daemon ${folder#/proc/}|$(readlink $folder/exe)|$(tr "\\0" " " < $folder/cmdline)"\n'
             "done"
         )

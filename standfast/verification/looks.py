@@ -86,8 +86,7 @@ def _docker(host: Host) -> dict[str, str]:
     return {
         "docker": f"docker info --format {shlex.quote(_DAEMON)}",
         "daemon.json": "cat /etc/docker/daemon.json",
-        # Daemons inside containers have a PID namespace of their own and are not ours to count.
-        "daemons": "readlink /proc/1/ns/pid $(pgrep -x dockerd | sed 's|.*|/proc/&/ns/pid|')",
+        "daemons": _DAEMONS,
         "daemon sockets": "ss -Hltnp | grep '\"dockerd\"'; true",
         "containers": f"{_STARTED}\ndocker ps -aq | xargs -r docker container inspect --format "
         + shlex.quote(_CONTAINER),
@@ -96,6 +95,14 @@ def _docker(host: Host) -> dict[str, str]:
     }
 
 
+# Daemons inside containers have a PID namespace of their own and are not ours to count, and a child of a
+# daemon has its name until it becomes the program that it was forked for.
+_DAEMONS = """readlink /proc/1/ns/pid
+for pid in $(pgrep -x dockerd); do
+  parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2> /dev/null)
+  [ "$(cat "/proc/$parent/comm" 2> /dev/null)" = dockerd ] || readlink "/proc/$pid/ns/pid"
+done
+true"""
 _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRootDir}}"
 # A container that was just started, or whose Docker was, is neither well nor ill until it was asked.
 _STARTED = """health='{{if .State.Health}}{{.State.Health.Status}}{{end}}'

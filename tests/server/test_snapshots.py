@@ -39,7 +39,8 @@ n=0; [ ! -e /b/n ] || n=$(cat /b/n)
 while :; do
   n=$((n+1))
   for to in a b; do
-    echo $n | busybox dd of=/$to/n.new conv=fsync 2> /dev/null; busybox mv /$to/n.new /$to/n
+    until echo $n | busybox dd of=/$to/n.new conv=fsync 2> /dev/null; do busybox sleep 1; done
+    busybox mv /$to/n.new /$to/n
   done
 done"""
 COMPOSE = {

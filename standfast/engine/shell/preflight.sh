@@ -24,7 +24,7 @@ write_probe() {
 
 # preflight FOLDER…: the folders' file systems, each once.
 preflight() {
-  local folder place seen=" " file name pid lock
+  local folder place seen=" " file name pid parent lock
   for folder; do
     [ -d "$folder" ] || continue
     # Not stat: it overlooks that a folder is mounted on itself, read-only.
@@ -38,6 +38,9 @@ preflight() {
     { read -r name < "$file"; } 2> /dev/null || continue
     [ "$name" = dockerd ] || continue
     pid=${file//[!0-9]/}
+    # A child of a daemon has its name until it becomes the program that it was forked for.
+    parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2> /dev/null)
+    [ "$(cat "/proc/$parent/comm" 2> /dev/null)" != dockerd ] || continue
     # Those in containers, and rootless ones, have namespaces of their own.
     [ "$(readlink /proc/1/ns/pid /proc/1/ns/user)" = "$(readlink "/proc/$pid/ns/pid" "/proc/$pid/ns/user")" ] &&
     echo "dockerd $pid $(encoded "$(command_of "$pid")")"
