@@ -22,7 +22,7 @@ from standfast.operations import shims
 
 ROUNDS = 40
 COMMANDS = {
-    "decided by the shell": ("systemctl is-active ssh", "rm -f /tmp/nothing", "sudo true"),
+    "decided by the shell": ("systemctl is-active cron", "rm -f /tmp/nothing", "sudo true"),
     "judged by Python": (
         "iptables -L -n",
         "systemctl restart bench-nothing",
