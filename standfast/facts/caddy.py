@@ -44,7 +44,8 @@ class Trial:
     @property
     def foreign(self) -> list[str]:
         """Addresses that Caddy would listen on and the server does not have."""
-        wanted = sorted({host for host, _ in _listen(self.config) if host})
+        listening = (each for server in _servers(self.config) for each in _listen(server))
+        wanted = sorted({host for host, _ in listening if host})
         return [host for host in wanted if self.addresses is not None and not _own(host, self.addresses)]
 
     @property
@@ -95,14 +96,13 @@ def _servers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from config.get("apps", {}).get("http", {}).get("servers", {}).values()
 
 
-def _listen(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Host, empty for all addresses, and port of everything that Caddy would listen on; no Unix sockets."""
-    for server in _servers(config):
-        for address in server.get("listen", []):
-            network, _, place = address.rpartition("/")
-            if not network.startswith("unix"):
-                host, _, port = place.rpartition(":")
-                yield host.strip("[]"), port
+def _listen(server: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Host, empty for all addresses, and port of everything that it would listen on; no Unix sockets."""
+    for address in server.get("listen", []):
+        network, _, place = address.rpartition("/")
+        if not network.startswith("unix"):
+            host, _, port = place.rpartition(":")
+            yield host.strip("[]"), port
 
 
 def _own(host: str, addresses: Collection[IPAddress]) -> bool:
@@ -117,8 +117,7 @@ def _own(host: str, addresses: Collection[IPAddress]) -> bool:
 def _ports(config: dict[str, Any]) -> Iterator[int]:
     http = config.get("apps", {}).get("http", {})
     for server in _servers(config):
-        for address in server.get("listen", []):
-            port = address.rpartition(":")[2]
+        for _, port in _listen(server):
             if port.isdecimal():
                 yield int(port)
             automatic = server.get("automatic_https", {})

@@ -83,7 +83,8 @@ def start(folder: Path) -> None:
         (home / name).mkdir(parents=True, exist_ok=True)
     for name, line in ACCOUNTS.items():
         here = Path("/etc", name).read_text()
-        (home / name).write_text(here if line.partition(":")[0] in here else f"{here}{line}\n")
+        there = any(each.startswith("libvirt-qemu:") for each in here.splitlines())
+        (home / name).write_text(here if there else f"{here}{line}\n")
     (home / "etc/qemu.conf").write_text(QEMU)
     (home / "etc/libvirtd.conf").write_text(LIBVIRTD.format(folder=folder))
     for place in (RUN, *map(Path, PLACES.values())):

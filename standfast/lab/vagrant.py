@@ -319,7 +319,7 @@ def _about(server: Server, base: box.Box) -> dict[str, object]:
         "name": server.name,
         "release": server.release,
         "ports": server.ports,
-        "kvm": _kvm(),
+        "kvm": hardware_virtualisation(),
         "boot_seconds": BOOT_SECONDS,
         "box_name": f"standfast-{server.release}",
         "box": str(base.package),
@@ -332,7 +332,7 @@ def _about(server: Server, base: box.Box) -> dict[str, object]:
     }
 
 
-def _kvm() -> bool:
+def hardware_virtualisation() -> bool:
     """
     Whether the processor can run a VM by itself.
 
