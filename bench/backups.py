@@ -12,18 +12,14 @@ import argparse
 import json
 import os
 import shlex
-import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
-from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import BenchError, timed
-from bench.declared import Declared
+from bench.declared import Declared, throwaway
 from bench.main import reached
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
@@ -193,12 +189,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, metavar="MB", help="in the volume")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # servers and files are taken away in any case
-        signal.signal(number, lambda *_: sys.exit(130))
-    folder = Path(mkdtemp(prefix="standfast-bench-"))
-    os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
     load = os.getloadavg()
-    try:
+    with throwaway() as folder:
         bench = Declared(folder)
         rows, files = (20_000, 5) if options.small else (options.rows, options.files)
         contest = Contest(start(bench), rows, files)
@@ -213,11 +205,6 @@ def main() -> None:
             f"\n{rows:,} rows, {size / 1e6:,.0f} MB of database, {files} MB of files in the volume; ", end=""
         )
         print(f"{os.cpu_count()} cores; load {load[0]:.1f} at first, {os.getloadavg()[0]:.1f} at last")
-    finally:
-        for name in nspawn.names():
-            nspawn.destroy(name)
-        shutil.rmtree(os.environ["STANDFAST_LAB_DIR"], ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import yaml
 
 from bench.contestants import ROOT, Target
+from standfast.lab import nspawn
 
 
 class Declared:
@@ -63,3 +67,19 @@ class Declared:
     def say(self, text: str) -> None:
         """Progress."""
         print(f"bench: {text}  (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def throwaway() -> Iterator[Path]:
+    """A folder, and a lab for servers; both are gone at the end, also when the benchmark is interrupted."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))
+    folder = Path(mkdtemp(prefix="standfast-bench-"))
+    os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
+    try:
+        yield folder
+    finally:
+        for name in nspawn.names():
+            nspawn.destroy(name)
+        shutil.rmtree(os.environ["STANDFAST_LAB_DIR"], ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -8,14 +8,11 @@ server's own clock. Printed, never asserted. Needs root (or sudo) for the lab's 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from statistics import median, quantiles
-from tempfile import mkdtemp
 
-from bench.declared import Declared
+from bench.declared import Declared, throwaway
 from bench.main import reached
 from standfast.lab import nspawn
 from standfast.operations import shims
@@ -44,9 +41,7 @@ done
 
 def main() -> None:
     """Measure, print, take the server away."""
-    folder = Path(mkdtemp(prefix="standfast-bench-"))
-    os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
-    try:
+    with throwaway() as folder:
         server = nspawn.up("bench-guard")
         bench = Declared(folder)
         with reached([server], folder, 0) as targets:
@@ -60,11 +55,6 @@ def main() -> None:
             for line in lines:
                 added = _added(server, line)
                 print(f"{what:24}{line:34}{median(added):6.1f} ms{quantiles(added, n=20)[-1]:9.1f} ms")
-    finally:
-        for name in nspawn.names():
-            nspawn.destroy(name)
-        shutil.rmtree(os.environ["STANDFAST_LAB_DIR"], ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _added(server: nspawn.Server, command: str) -> list[float]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import DRIFT, ROOT, SHORT, STANDFAST, Contest, Run, Target, timed, versions
-from bench.declared import Declared
+from bench.declared import Declared, throwaway
 from bench.items import Item, described, items
 from bench.results import CLICK, FAR, FLEET, HELP, LAN, NOTHING, PROVISION, TURNS, VERIFY, Measured, Results
 from standfast.lab import nspawn
@@ -261,6 +258,15 @@ def run(bench: Bench, options: argparse.Namespace) -> None:
         bench.single(bench.toybox(), parts, options.provision)
 
 
+def _print(bench: Bench, options: argparse.Namespace, load: tuple[float, float, float]) -> None:
+    """The tables, and what must be known of them; `load` is that of the beginning."""
+    results = bench.results
+    if options.small:
+        bench.notes.append("small: the others have one thing of each kind to do; no ratio means anything")
+    print("\n".join([*results.table(), "", *results.goals(), "", *bench.notes, results.versions]))
+    print(f"{os.cpu_count()} cores; load {load[0]:.1f} at first, {os.getloadavg()[0]:.1f} at last")
+
+
 def main() -> None:
     """Measure, print the tables, take everything away."""
     options = arguments()
@@ -271,27 +277,15 @@ def main() -> None:
     if options.fresh:
         KEPT.unlink(missing_ok=True)
         results.all.clear()
-    for number in (signal.SIGINT, signal.SIGTERM):  # servers and files are taken away in any case
-        signal.signal(number, lambda *_: sys.exit(130))
-    folder = Path(mkdtemp(prefix="standfast-bench-"))
-    os.environ["STANDFAST_LAB_DIR"] = f"/var/lib/standfast/bench-{os.getpid()}"
-    bench = Bench(folder, options, results)
     load = os.getloadavg()
-    try:
-        if not options.table:
-            run(bench, options)
-    finally:
-        for name in nspawn.names():
-            nspawn.destroy(name)
-        shutil.rmtree(os.environ["STANDFAST_LAB_DIR"], ignore_errors=True)
-        if results.all:
-            if options.small:
-                bench.notes.append(
-                    "small: the others have one thing of each kind to do; no ratio means anything"
-                )
-            print("\n".join([*results.table(), "", *results.goals(), "", *bench.notes, results.versions]))
-            print(f"{os.cpu_count()} cores; load {load[0]:.1f} at first, {os.getloadavg()[0]:.1f} at last")
-        shutil.rmtree(folder, ignore_errors=True)
+    with throwaway() as folder:
+        bench = Bench(folder, options, results)
+        try:
+            if not options.table:
+                run(bench, options)
+        finally:
+            if results.all:
+                _print(bench, options, load)
 
 
 if __name__ == "__main__":
