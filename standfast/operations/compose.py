@@ -122,6 +122,9 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
     verdicts = _predicted(app)
     todo = [each for each in verdicts if each.outcome != "unchanged"]
     if not todo:
+        for each in verdicts:
+            if each.reason:
+                attention(f"{app.name}: {each.service}: {each.reason}")
         host.noop(f"{app.name} runs as declared")
         return
     yield Step(up_script(app, verdicts), changes=[_change(app, each) for each in todo])

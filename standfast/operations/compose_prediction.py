@@ -25,6 +25,7 @@ Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove
 
 COMPLETED = "service_completed_successfully"
 PAUSED = "it is paused"
+STARTING = "it is starting, its health check has not passed yet"
 MISSING = "is missing on the server"
 # A label makes Compose make a container anew, as the new image will.
 SEED = {"labels": {"standfast.rehearsal": "1"}}
@@ -209,7 +210,10 @@ def _state(situation: Situation, service: Service, containers: list[Container]) 
         if changed := _seen_late(situation, service, container):
             return Verdict(name, "restart", f"{changed} has changed", file=changed)
     trouble = next(filter(None, map(_trouble, containers)), "")
-    return Verdict(name, "wait" if trouble else "unchanged", trouble)
+    if trouble:
+        return Verdict(name, "wait", trouble)
+    starting = any(container.health == "starting" for container in containers)
+    return Verdict(name, "unchanged", STARTING if starting else "")
 
 
 def _trouble(container: Container) -> str:

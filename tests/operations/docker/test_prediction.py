@@ -19,7 +19,7 @@ from standfast.apps import compose_file
 from standfast.apps.archive import Image, full_name
 from standfast.facts.compose import Project, Rehearsal
 from standfast.facts.docker import Contents
-from standfast.operations.compose_prediction import SEED, Situation, Verdict, on_top, predict
+from standfast.operations.compose_prediction import SEED, STARTING, Situation, Verdict, on_top, predict
 from standfast.operations.images import by_name
 
 ANSWERS = Path(__file__).parent / "answers"
@@ -97,6 +97,16 @@ def test_prediction(version: str, name: str) -> None:
     situation, rehearsal = recorded(version, name)
     assert not rehearsal.fault
     assert outcomes(predict(situation, rehearsal)) == CASES[name][version]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_service_that_is_still_starting(version: str) -> None:
+    """Nothing to do about it, and something to know: after a power cut, for example."""
+    situation, rehearsal = recorded(version, "unchanged")
+    containers = tuple(replace(each, health=each.health and "starting") for each in situation.containers)
+    verdicts = predict(replace(situation, containers=containers), rehearsal)
+    assert not outcomes(verdicts)
+    assert {each.service: each.reason for each in verdicts if each.reason} == {"db": STARTING}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
