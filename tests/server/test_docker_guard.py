@@ -13,6 +13,7 @@ import pytest
 
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
+from standfast.operations import host_program
 from tests.server import small_images
 from tests.server.conftest import Repository
 from tests.server.subject import Subject
@@ -279,6 +280,14 @@ def test_the_emergency_switch(site: Subject) -> None:
     assert "Total reclaimed" in said(site, "docker volume prune -f")
     site.root("rm /etc/standfast/guards-off; systemctl reload docker")
     wait_for(lambda: "refused by standfast" in said(site, "docker volume prune -f"), PATIENCE)
+
+
+def test_shims_of_every_account_start_from_the_compiled_copy(site: Subject) -> None:
+    """Apply has made it, by trying the new program."""
+    (copy,) = site.root(f"ls {host_program.COMPILED}").split()
+    start = f"runuser -u nobody -- python3 -I -v {host_program.PATH} --version"
+    loaded = site.root(f"{start} 2>&1 | grep \"^import 'standfast.host.__main__'\"")
+    assert f'"{host_program.COMPILED}/{copy}/standfast/host/"' in loaded
 
 
 def test_drift_knows_what_belongs_to_it(site: Subject) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-import syslog
 
-from standfast.host.guard import window
 from standfast.host.guard.classification import DESTRUCTIVE, Verdict, classify_all
 
 REFUSED = 6
@@ -25,6 +22,8 @@ def main(arguments: list[str]) -> int:
     found = [each for each in classify_all(arguments) if each.level == DESTRUCTIVE]
     if not found:
         return 0
+    from standfast.host.guard import window  # harmless commands would wait for its imports
+
     opened = window.current()
     if opened is not None:
         _record("let through", arguments, opened.reason)
@@ -60,6 +59,11 @@ def _answer() -> str:
 
 def _record(decision: str, arguments: list[str], reason: str) -> None:
     """In the journal; for root in our own record too. Only the program: the rest may hold secrets."""
+    import shlex
+    import syslog
+
+    from standfast.host.guard import window
+
     said = f"{decision} ({reason}): {shlex.quote(arguments[0])} … by {window.person()}"
     syslog.openlog("standfast", facility=syslog.LOG_AUTH)
     syslog.syslog(syslog.LOG_WARNING, said)
