@@ -88,8 +88,7 @@ def _docker(host: Host) -> dict[str, str]:
         "daemon.json": "cat /etc/docker/daemon.json",
         "daemons": _DAEMONS,
         "daemon sockets": "ss -Hltnp | grep '\"dockerd\"'; true",
-        "containers": f"{_STARTED}\ndocker ps -aq | xargs -r docker container inspect --format "
-        + shlex.quote(_CONTAINER),
+        "containers": "docker ps -aq | xargs -r docker container inspect --format " + shlex.quote(_CONTAINER),
         "images": "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'",
         "volumes": f"docker volume inspect --format '{{{{json .}}}}' {volumes}; true" if volumes else ":",
     }
@@ -104,12 +103,17 @@ for pid in $(pgrep -x dockerd); do
 done
 true"""
 _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRootDir}}"
-# A container that was just started, or whose Docker was, is neither well nor ill until it was asked.
-_STARTED = """health='{{if .State.Health}}{{.State.Health.Status}}{{end}}'
-for _ in $(seq 30); do
-  docker ps -q | xargs -r docker container inspect --format "$health" | grep -qx starting || break
-  sleep 0.5
-done"""
+# A container that was just started, or whose Docker was, is neither well nor ill until it was asked, and
+# until then what it serves is neither. An hour of `start_period` is not waited for.
+_WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ")
+_STARTED = """{
+timeout 60 sh -c '
+  health="{{if .State.Health}}{{.State.Health.Status}}{{end}}"
+  while docker ps -q | xargs -r docker container inspect --format "$health" | grep -qx starting; do
+    sleep 0.5
+  done' > /dev/null 2>&1 < /dev/null
+touch "$work/started"
+} &"""
 # Never a container's environment: that is where its secrets are.
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
@@ -226,10 +230,16 @@ def script(asked: Mapping[str, str]) -> str:
     """
     Shell code for root that runs all looks, some at a time, and prints an archive with what they said.
 
-    A look that does not end is given up, so that the others are told.
+    A look that does not end is given up, so that the others are told. What containers serve is looked at
+    when none of them is starting any more, or after a minute.
     """
     names = list(asked)
-    lines = ["work=$(mktemp -d /run/standfast-verify.XXXXXXXX) || exit", "trap 'rm -rf \"$work\"' EXIT", _RUN]
+    lines = [
+        "work=$(mktemp -d /run/standfast-verify.XXXXXXXX) || exit",
+        "trap 'rm -rf \"$work\"' EXIT",
+        _STARTED,
+        _RUN,
+    ]
     for start in range(min(CHAINS, len(names))):
         lines += ["{", *_runs(asked, range(start, len(names), CHAINS), names), "} &"]
     return "\n".join([*lines, "wait", 'tar -C "$work" -cf - . | gzip -1', ""])
@@ -237,6 +247,7 @@ def script(asked: Mapping[str, str]) -> str:
 
 _RUN = """export LC_ALL=C
 run() {
+  while [ "$3" ] && ! [ -e "$work/started" ]; do sleep 0.05; done
   timeout 20 sh -c "$2" > "$work/$1.out" 2> "$work/$1.err" < /dev/null
   echo $? > "$work/$1.status"
 }"""
@@ -244,4 +255,5 @@ run() {
 
 def _runs(asked: Mapping[str, str], numbers: Iterable[int], names: list[str]) -> Iterable[str]:
     for number in numbers:
-        yield f"run {number} {shlex.quote(asked[names[number]])}"
+        when = "started" if names[number].startswith(_WHEN_STARTED) else "''"
+        yield f"run {number} {shlex.quote(asked[names[number]])} {when}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import socket
 import subprocess
 import tarfile
@@ -133,6 +134,23 @@ def test_all_looks_are_one_good_shell_script() -> None:
         said.text("fails")
     with pytest.raises(AssertionError, match="did not say"):
         said.text("unasked")
+
+
+def test_what_containers_serve_is_looked_at_when_they_have_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n"
+        f"if [ $1 = ps ]; then echo web; elif [ -e {tmp_path}/ready ]; then echo healthy; else echo starting; fi\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    own = {"health web": f"ls {tmp_path}/ready", "clock": f"sleep 0.5; touch {tmp_path}/ready"}
+    script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108
+    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
+    said = seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
+    assert said.text("health web") == f"{tmp_path}/ready\n"
 
 
 def test_no_environment_of_a_container_comes_over() -> None:
