@@ -74,6 +74,7 @@ def root_only_files(host: Host) -> list[str]:
     """Files that root runs or believes, so that nobody else may write them."""
     return [
         "/usr/local/sbin/standfast-host",
+        "/var/cache/standfast-host",
         "/usr/local/lib/standfast/firewall-load",
         "/etc/standfast/firewall/ipv4.rules",
         "/etc/standfast/firewall/ipv6.rules",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from standfast.host.backup import manifest, programs
@@ -14,7 +15,9 @@ from standfast.host.backup.postgres import Place, Session
 # Extensions bring their own tables; PostgreSQL dumps those with the extension.
 TABLES = """
 SELECT json_build_object('name', format('%I.%I', n.nspname, c.relname),
-    'exact', format('ONLY %I.%I', n.nspname, c.relname))
+    'exact', format('ONLY %I.%I', n.nspname, c.relname),
+    'columns', (SELECT coalesce(json_agg(format('%I', a.attname) ORDER BY a.attnum), '[]') FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -72,7 +75,7 @@ def taken(session: Session, place: Place, database: str, snapshot: str | None = 
     tables = {}
     for line in session.ask(TABLES):
         table = json.loads(line)
-        tables[table["name"]] = _counted(session, table["exact"])
+        tables[table["name"]] = _counted(session, table["exact"], table["columns"])
     found = manifest.census({**rest, "tables": {}, "sequences": sequences})
     return replace(found, tables=tables, schema_sha256=schema_hash(place, database, snapshot))
 
@@ -117,9 +120,28 @@ def schema_hash(place: Place, database: str, snapshot: str | None = None) -> str
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _counted(session: Session, table: str) -> Table:
-    # The table's name comes from PostgreSQL's own format('%I'), quoted.
-    hashes = "sum(hashtextextended((standfast_row.*)::text, 0)::numeric)"
-    sql = f"SELECT json_build_array(count(*), coalesce({hashes}, 0)::text) FROM {table} AS standfast_row;"  # noqa: S608
+def _counted(session: Session, table: str, columns: Sequence[str]) -> Table:
+    # Names come from PostgreSQL's own format('%I'), quoted.
+    sql = (
+        f"SELECT json_build_array(count(*), coalesce(sum({_row_hash(columns)}), 0)::text) "  # noqa: S608
+        f"FROM {table} AS standfast_row;"
+    )
     rows, digest = json.loads(session.ask(sql)[0])
     return Table(int(rows), str(digest))
+
+
+def _row_hash(columns: Sequence[str]) -> str:
+    """
+    SQL for a 64-bit hash of a row: of each column as text, seeded with its name, then of all of them.
+
+    Column by column takes half the time of ``row::text``, which quotes every character that it copies. The
+    last hash ties the values of a row together: two rows that swap a value are two other rows.
+    """
+    each = [_column_hash(name) for name in columns]
+    return f"hashint8extended({' # '.join(each) or '0'}, 0)"
+
+
+def _column_hash(name: str) -> str:
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    text = f'standfast_row.{name}::text COLLATE "C"'  # a database's own collation may say that a = A
+    return f"coalesce(hashtextextended({text}, {seed}), {seed})"

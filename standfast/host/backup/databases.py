@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -223,9 +224,11 @@ def dumped(
             counted = census.taken(session, place, database.database, snapshot)
             described = copied.write(place, database.database, snapshot, folder / layout.CATALOGUE)
             finish()
-    _globals(place, database, cluster, folder / layout.GLOBALS)
-    _readable(place, folder / layout.DUMP)
-    files = [layout.DUMP, layout.GLOBALS, *([layout.CATALOGUE] if described else [])]
+    with ThreadPoolExecutor(1) as beside:
+        checksum = beside.submit(stored_file, folder / layout.DUMP)
+        _globals(place, database, cluster, folder / layout.GLOBALS)
+        _readable(place, folder / layout.DUMP)
+    small = [layout.GLOBALS, *([layout.CATALOGUE] if described else [])]
     return DatabaseManifest(
         name=name,
         server=server,
@@ -233,7 +236,7 @@ def dumped(
         database=database.database,
         user=database.user,
         census=counted,
-        files={each: stored_file(folder / each) for each in files},
+        files={layout.DUMP: checksum.result(), **{each: stored_file(folder / each) for each in small}},
         versions={
             **versions,
             "standfast": __version__,

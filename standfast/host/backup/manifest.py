@@ -22,7 +22,7 @@ class Table:
 
     rows: int
     hash: str
-    """Sum of a 64-bit hash of every row as text: independent of their order."""
+    """Sum of a 64-bit hash of every row's values as text: independent of the order of rows and columns."""
 
 
 @dataclass(frozen=True)
