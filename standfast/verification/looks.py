@@ -248,7 +248,7 @@ def script(asked: Mapping[str, str]) -> str:
 _RUN = """export LC_ALL=C
 run() {
   while [ "$3" ] && ! [ -e "$work/started" ]; do sleep 0.05; done
-  timeout 20 sh -c "$2" > "$work/$1.out" 2> "$work/$1.err" < /dev/null
+  timeout 60 sh -c "$2" > "$work/$1.out" 2> "$work/$1.err" < /dev/null
   echo $? > "$work/$1.status"
 }"""
 
