@@ -2,7 +2,8 @@
 What shims on a server (``guards: {shims: true}``) add to harmless commands: ``python -m bench.guard_server``.
 
 A lab server with the shims and nothing else; each command directly and through its shim, in turns, by the
-server's own clock. Printed, never asserted. Needs root (or sudo) for the lab's server.
+server's own clock; and what Python alone takes to start there. Printed, never asserted. Needs root (or sudo)
+for the lab's server.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ COMMANDS = {
         "sudo true --no-remove",
     ),
 }
+PYTHON = "python3 -IS -c pass"
 UNIT = "/etc/systemd/system/bench-nothing.service"
 PREPARE = f"printf '[Service]\\nType=oneshot\\nExecStart=/bin/true\\n' > {UNIT}; systemctl daemon-reload"
 # Microseconds of the command directly, then through its shim, a line each round.
 LOOP = """
 for _ in $(seq {rounds}); do
   a=$EPOCHREALTIME; {real} > /dev/null 2>&1 < /dev/null
-  b=$EPOCHREALTIME; {folder}/{command} > /dev/null 2>&1 < /dev/null
+  b=$EPOCHREALTIME; {guarded} > /dev/null 2>&1 < /dev/null
   c=$EPOCHREALTIME
   echo $(( ${{b/./}} - ${{a/./}} )) $(( ${{c/./}} - ${{b/./}} ))
 done
@@ -53,14 +55,18 @@ def main() -> None:
         print(f"{'':24}{'command':34}{'median':>9}{'95 %':>12}   added, of {ROUNDS} runs")
         for what, lines in COMMANDS.items():
             for line in lines:
-                added = _added(server, line)
-                print(f"{what:24}{line:34}{median(added):6.1f} ms{quantiles(added, n=20)[-1]:9.1f} ms")
+                real = f"PATH=/usr/sbin:/usr/bin:/sbin:/bin {line}"
+                _print(what, line, _added(server, real, f"{shims.FOLDER}/{line}"))
+        _print("Python alone", PYTHON, _added(server, ":", PYTHON))
 
 
-def _added(server: nspawn.Server, command: str) -> list[float]:
-    """Milliseconds of each round."""
-    real = f"PATH=/usr/sbin:/usr/bin:/sbin:/bin {command}"
-    loop = LOOP.format(rounds=ROUNDS, real=real, folder=shims.FOLDER, command=command)
+def _print(what: str, command: str, added: list[float]) -> None:
+    print(f"{what:24}{command:34}{median(added):6.1f} ms{quantiles(added, n=20)[-1]:9.1f} ms")
+
+
+def _added(server: nspawn.Server, real: str, guarded: str) -> list[float]:
+    """Milliseconds of each round that the second command takes longer than the first."""
+    loop = LOOP.format(rounds=ROUNDS, real=real, guarded=guarded)
     pairs = [line.split() for line in server.run("sudo bash -s", input=loop).stdout.splitlines()]
     return [(int(guarded) - int(direct)) / 1000 for direct, guarded in pairs]
 

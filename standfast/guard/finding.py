@@ -18,7 +18,7 @@ from standfast.guard.addresses import OTHER, POSTGRESQL, SQLITE, Address, NotAnA
 from standfast.host.guard import arguments
 from standfast.host.guard.catalogue import Catalogue, Program
 from standfast.host.guard.classification import Verdict
-from standfast.host.guard.shell import Word
+from standfast.host.guard.words import Word
 
 USUAL = ("DATABASE_URL", "DIRECT_URL", "POSTGRES_PRISMA_URL", "POSTGRES_URL", "DB_URL", "PG_URL")
 _VARIABLE = re.compile(

@@ -40,7 +40,8 @@ from standfast.host.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 # -I: neither the environment nor the working directory decides what root imports.
-_SHEBANG = b"#!/usr/bin/python3 -I\n"
+# -S: nor does what somebody has installed beside Python's own library; and it starts sooner.
+_SHEBANG = b"#!/usr/bin/python3 -IS\n"
 
 
 _installed: WeakSet[Host] = WeakSet()

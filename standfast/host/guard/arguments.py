@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from standfast.host.guard.catalogue import Program
-from standfast.host.guard.shell import Word
+from standfast.host.guard.words import Word
 
 _NOT = ("false", "0", "no")
 

@@ -6,7 +6,7 @@ Named tuples here and in the modules beside: every command behind a shim would w
 
 from __future__ import annotations
 
-import json
+import marshal
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -132,8 +132,13 @@ class Catalogue:
 def shipped() -> Catalogue:
     """The catalogue that comes with standfast."""
     # The loader reads from a zip as well, and importing pkgutil or importlib.resources costs milliseconds.
-    content = _LOADER.get_data(f"{__file__.rpartition('/')[0]}/catalogue.json")
-    return of(json.loads(content))
+    path = f"{__file__.rpartition('/')[0]}/catalogue.json"
+    try:
+        return of(marshal.loads(_LOADER.get_data(f"{path}c")))  # noqa: S302 - written with this module's code
+    except OSError:
+        import json  # only here: with `re`, which it needs, it takes as long as all the rest
+
+        return of(json.loads(_LOADER.get_data(path)))
 
 
 def of(data: Mapping[str, Any]) -> Catalogue:

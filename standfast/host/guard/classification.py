@@ -12,8 +12,8 @@ from standfast.host.guard import catalogue as catalogues
 from standfast.host.guard import matching, unwrapping
 from standfast.host.guard.arguments import Arguments
 from standfast.host.guard.catalogue import NOTHING, Catalogue, Entry, Program
-from standfast.host.guard.shell import Word
 from standfast.host.guard.unwrapping import Simple
+from standfast.host.guard.words import Word
 
 HARMLESS, UNKNOWN, DESTRUCTIVE = "harmless", "unknown", "destructive"
 READ_AHEAD = 4_000_000

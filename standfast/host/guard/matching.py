@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from standfast.host.guard.arguments import Argument, Arguments
 from standfast.host.guard.catalogue import Pattern, Program
-from standfast.host.guard.shell import Word
+from standfast.host.guard.words import Word
 
 NO, MAYBE, YES = 0, 1, 2
 

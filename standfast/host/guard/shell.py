@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from standfast.host.guard.catalogue import NOTHING
+from standfast.host.guard.words import Word, assignment
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _KEYWORDS = {
     "if",
     "then",
@@ -28,16 +28,6 @@ _KEYWORDS = {
 }
 _OPERATORS = ("&&", "||", ";;", "|&", ";", "&", "|", "\n", "(", ")")
 _REDIRECTIONS = re.compile(r"(?:[0-9]*|&)(?:<<<|<<-?|<>|<|>>|>\||>&|<&|>)")
-
-
-class Word(NamedTuple):
-    """One argument."""
-
-    text: str
-    known: bool = True
-    """False when a variable or a substitution is in it that only the shell knows."""
-    split: bool = False
-    """An unknown one that stands outside quotes: it can be any number of arguments."""
 
 
 class Command(NamedTuple):
@@ -135,8 +125,8 @@ class _Reader:
         while words and words[0].known and words[0].text in _KEYWORDS:
             words = words[1:]
         environment: dict[str, str] = {}
-        while words and words[0].known and (match := _ASSIGNMENT.fullmatch(words[0].text)):
-            environment[match[1]] = match[2]
+        while words and words[0].known and (assigned := assignment(words[0].text)):
+            environment[assigned[0]] = assigned[1]
             words = words[1:]
         if not words:
             self.variables.update(environment)
@@ -157,8 +147,9 @@ class _Reader:
 
     def _assigned(self, words: list[Word]) -> None:
         for word in words:
-            if word.known and (match := _ASSIGNMENT.fullmatch(word.text)):
-                self.variables[match[1]] = self.own[match[1]] = match[2]
+            if word.known and (assigned := assignment(word.text)):
+                name, value = assigned
+                self.variables[name] = self.own[name] = value
 
     def _named(self, words: list[Word]) -> None:
         for word in words:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from standfast.host.guard import shell
 from standfast.host.guard.arguments import Arguments, read
 from standfast.host.guard.catalogue import NOTHING, Catalogue, Program, Wrapper
-from standfast.host.guard.shell import Word
+from standfast.host.guard.words import Word, assignment
 
 DEEPEST = 12
 LARGEST = 4_000_000
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_INTERPRETER = re.compile(
-    r"python[0-9.]*|pypy[0-9.]*|node|nodejs|bun|deno|ruby[0-9.]*|php[0-9.]*|tsx|ts-node|ts-node-esm"
-)
-_VERSION = re.compile(r"(.)@[^/]*$")
+_INTERPRETERS = ("node", "nodejs", "bun", "deno", "tsx", "ts-node", "ts-node-esm")
+_INTERPRETERS_WITH_VERSION = ("python", "pypy", "ruby", "php")
 _RUNNERS = ("npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx", "yarnpkg", "corepack")
 _NPX_VALUES = (
     "-p",
@@ -107,7 +101,7 @@ def _inner(name: str, catalogue: Catalogue) -> _Inner | None:
         found = _package_runner
     if found is None and name in catalogue.wrappers:
         found = _wrapped
-    if found is None and _INTERPRETER.fullmatch(name):
+    if found is None and (name in _INTERPRETERS or name.rstrip("0123456789.") in _INTERPRETERS_WITH_VERSION):
         found = _interpreter
     return found
 
@@ -125,10 +119,10 @@ def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     rest, _ = _options(rest, wrapper.options_with_value)
     environment = dict(command.environment)
     skip = wrapper.skip
-    while rest and (skip or (wrapper.assignments and _ASSIGNMENT.fullmatch(rest[0].text))):
-        match = _ASSIGNMENT.fullmatch(rest[0].text) if wrapper.assignments else None
-        if match:
-            environment[match[1]] = match[2]
+    while rest and (skip or (wrapper.assignments and assignment(rest[0].text))):
+        assigned = assignment(rest[0].text) if wrapper.assignments else None
+        if assigned:
+            environment[assigned[0]] = assigned[1]
         else:
             skip -= 1
         rest = rest[1:]
@@ -182,8 +176,8 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     while words:
         text = words[0].text
         name = text.partition("=")[0]
-        if match := _ASSIGNMENT.fullmatch(text):
-            environment[match[1]] = match[2]
+        if assigned := assignment(text):
+            environment[assigned[0]] = assigned[1]
         elif text in ("-i", "-", "--ignore-environment"):
             cleared, environment = True, {}
         elif name in ("-u", "--unset", "-C", "--chdir", "-S", "--split-string") or text[:2] in (
@@ -201,6 +195,8 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             elif name == "--chdir" or text[:2] == "-C":
                 cwd = os.path.join(cwd, value)
             else:
+                from standfast.host.guard import shell
+
                 inner = shell.commands(value, environment)
                 more = [word for each in inner for word in each.words]
                 words = [words[0], *more, *words[1:]]
@@ -240,6 +236,8 @@ def _shell(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 
 def text_commands(text: Word, command: Simple, arguments: Sequence[Word] = ()) -> Iterator[Simple]:
     """The commands of a shell's text, run where and as `command` is."""
+    from standfast.host.guard import shell  # its patterns take milliseconds to compile
+
     variables = dict(command.environment)
     if not command.cleared:
         variables = {**os.environ, **variables} if not command.inside else variables
@@ -400,7 +398,9 @@ def _npx(command: Simple, words: Sequence[Word]) -> Iterator[Simple]:
 
 def _package(text: str) -> str:
     """``prisma@6.19`` is prisma."""
-    return _VERSION.sub(r"\1", text)
+    start = max(text.rfind("/") + 1, 1)  # the first character may be the @ of a scope
+    version = text.find("@", start)
+    return text if version < 0 else text[:version]
 
 
 def _package_script(command: Simple, words: Sequence[Word], *, npm: bool) -> Iterator[Simple]:
@@ -426,6 +426,8 @@ def _package_script(command: Simple, words: Sequence[Word], *, npm: bool) -> Ite
 
 def _scripts(command: Simple) -> dict[str, object]:
     """The scripts of the nearest package.json."""
+    import json  # only what reads a package.json waits for it
+
     if command.inside:
         return {}
     folder = command.cwd
