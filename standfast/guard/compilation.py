@@ -6,8 +6,8 @@ From YAML to the JSON that shims read, since reading YAML costs more than a shim
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from standfast.guard.schema import Entry, GuardFile, Program, Wrapper
-from standfast.host.guard import catalogue
+from standfast.host.guard import catalogue, shipped_catalogue
 from standfast.host.guard.classification import EVERY_PROGRAM
 from standfast.inventory import document as documents
 from standfast.inventory.document import Document, Plain, value_at
@@ -24,7 +24,19 @@ from standfast.inventory.paths import on_screen
 from standfast.inventory.wording import closest, shown
 
 SOURCE = Path(__file__).parent / "catalogue.yml"
-SHIPPED = Path(catalogue.__file__).parent / "catalogue.json"
+SHIPPED = Path(shipped_catalogue.__file__)
+_BEGINNING = '''\
+"""The catalogue of ``standfast/guard/catalogue.yml``, made by ``python -m standfast.guard.compilation``."""
+
+# ruff: noqa: E501 - a line for each entry, however long
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+'''
 _SECTIONS: dict[str, type[BaseModel]] = {"entries": Entry, "programs": Program, "wrappers": Wrapper}
 _KINDS = {
     "missing": "expected this setting, and it is missing",
@@ -45,7 +57,7 @@ def compiled(paths: Sequence[Path]) -> dict[str, Any]:
     An entry that does not parse is left out, and its programs are guarded whatever is asked of them; `broken`
     has the message, with file and line.
     """
-    result: dict[str, Any] = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    result: dict[str, Any] = deepcopy(shipped_catalogue.DATA)
     result |= {"broken": {}, "databases": {}, "pass": [], "faults": []}
     for path in paths:
         _add(path, result)
@@ -159,7 +171,7 @@ def _plain(part: BaseModel) -> dict[str, Any]:
 
 def shipped_text() -> str:
     """
-    The content of ``catalogue.json``.
+    The content of ``shipped_catalogue.py``: a module, so that Python keeps it compiled.
 
     Raises:
         InventoryFaults: the catalogue has faults, each with its line.
@@ -173,11 +185,12 @@ def shipped_text() -> str:
     for section, kind in _SECTIONS.items():
         # A line for each, so that a change of one is a change of one line.
         lines = [
-            f"{json.dumps(name)}: {json.dumps(_plain(kind.model_validate(each)), ensure_ascii=False)}"
+            f"{name!r}: {_plain(kind.model_validate(each))!r}"
             for name, each in _mapping(value_at(document.data, (section,))).items()
         ]
         parts.append(f'"{section}": {{\n' + ",\n".join(lines) + "\n}")
-    return "{" + ",\n".join(parts) + "}\n"
+    content = ",\n".join(parts)
+    return f"{_BEGINNING}DATA: dict[str, Any] = {{{content}}}\n"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-The program's modules and data as Python has them in memory, kept for the next start.
+The program's modules as Python has them in memory, kept for the next start.
 
 Python compiles what it imports from an archive anew at each start, and everybody who types ``iptables -L``
 behind a shim would wait for that. The copy is a cache: without it everything works, only later.
@@ -8,7 +8,6 @@ behind a shim would wait for that. The copy is a cache: without it everything wo
 from __future__ import annotations
 
 import io
-import json
 import marshal
 import os
 import zipfile
@@ -51,8 +50,6 @@ def _compiled(archive: Path) -> bytes:
         for entry in source.infolist():
             content = source.read(entry)
             copy.writestr(entry, content)  # the sources too, for tracebacks
-            if entry.filename.endswith(".json"):
-                copy.writestr(f"{entry.filename}c", marshal.dumps(json.loads(content)))
             if entry.filename.endswith(".py"):
                 code = compile(content, f"{archive}/{entry.filename}", "exec", dont_inherit=True)
                 header = MAGIC_NUMBER + _NOT_CHECKED + source_hash(content)

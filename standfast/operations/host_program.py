@@ -83,6 +83,6 @@ def archive() -> bytes:
 
 def _modules() -> Iterator[tuple[str, bytes]]:
     root = Path(standfast.__file__).parent
-    host = sorted(path for path in (root / "host").rglob("*") if path.suffix in (".py", ".json"))
+    host = sorted((root / "host").rglob("*.py"))
     for path in [root / "__init__.py", *host]:
         yield f"standfast/{path.relative_to(root).as_posix()}", path.read_bytes()

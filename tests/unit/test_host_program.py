@@ -82,6 +82,19 @@ def test_nothing_is_compiled_at_a_start_from_the_copy(program: Path, tmp_path: P
     assert done.stdout.strip() == f"{copy}/standfast/host/guard/classification.pyc"
 
 
+def test_a_harmless_command_waits_for_no_slow_library(program: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "one.zip"
+    compiled.write(program, copy)
+    start = f"import sys; sys.path.insert(0, {str(copy)!r}); from standfast.host.guard import asking; "
+    judge = "asking.main(['iptables', '-L', '-n']); "
+    slow = {"re", "json", "typing", "collections", "functools", "dataclasses", "pathlib", "enum", "inspect"}
+    show = f"print(sorted(sys.modules.keys() & {slow!r}))"
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", start + judge + show], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_a_copy_that_cannot_be_written_stops_nothing(program: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     compiled.write(program, tmp_path / "file" / "one.zip")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from standfast.host.guard.catalogue import Program
 from standfast.host.guard.words import Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NamedTuple
+
+    from standfast.host.guard.catalogue import Program
+else:
+    from standfast.host.guard.named_tuple import NamedTuple
 
 _NOT = ("false", "0", "no")
 

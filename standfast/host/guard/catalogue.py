@@ -1,18 +1,22 @@
 """
 What the catalogue of destructive commands holds; ``standfast/guard/catalogue.yml`` is its source.
 
-Named tuples here and in the modules beside: every command behind a shim would wait 20 ms for `dataclasses`.
+Named tuples here and in the modules beside: every command behind a shim would wait 20 ms for `dataclasses`,
+and for `typing` too, see `named_tuple`.
 """
 
 from __future__ import annotations
 
-import marshal
-from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NamedTuple
+else:
+    from standfast.host.guard.named_tuple import NamedTuple
 
 FORMAT = 1
-_LOADER: Any = globals()["__loader__"]
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -131,14 +135,9 @@ class Catalogue:
 
 def shipped() -> Catalogue:
     """The catalogue that comes with standfast."""
-    # The loader reads from a zip as well, and importing pkgutil or importlib.resources costs milliseconds.
-    path = f"{__file__.rpartition('/')[0]}/catalogue.json"
-    try:
-        return of(marshal.loads(_LOADER.get_data(f"{path}c")))  # noqa: S302 - written with this module's code
-    except OSError:
-        import json  # only here: with `re`, which it needs, it takes as long as all the rest
+    from standfast.host.guard import shipped_catalogue
 
-        return of(json.loads(_LOADER.get_data(path)))
+    return of(shipped_catalogue.DATA)
 
 
 def of(data: Mapping[str, Any]) -> Catalogue:
@@ -169,8 +168,4 @@ def _program(name: str, data: Mapping[str, Any]) -> Program:
 
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(each) if _is_list(each) else each for name, each in data.items()}
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return {name: tuple(each) if isinstance(each, list) else each for name, each in data.items()}

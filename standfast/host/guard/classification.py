@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from typing import NamedTuple
 
 from standfast.host.guard import catalogue as catalogues
 from standfast.host.guard import matching, unwrapping
-from standfast.host.guard.arguments import Arguments
 from standfast.host.guard.catalogue import NOTHING, Catalogue, Entry, Program
 from standfast.host.guard.unwrapping import Simple
 from standfast.host.guard.words import Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import NamedTuple
+
+    from standfast.host.guard.arguments import Arguments
+else:
+    from standfast.host.guard.named_tuple import NamedTuple
 
 HARMLESS, UNKNOWN, DESTRUCTIVE = "harmless", "unknown", "destructive"
 READ_AHEAD = 4_000_000
@@ -49,10 +54,14 @@ class Verdict(NamedTuple):
         return self.level == HARMLESS
 
 
-@cache
+_shipped: list[Catalogue] = []
+
+
 def shipped() -> Catalogue:
     """The catalogue that comes with standfast, read once."""
-    return catalogues.shipped()
+    if not _shipped:
+        _shipped.append(catalogues.shipped())
+    return _shipped[0]
 
 
 def classify(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from standfast.host.guard.arguments import Argument, Arguments
-from standfast.host.guard.catalogue import Pattern, Program
-from standfast.host.guard.words import Word
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from standfast.host.guard.arguments import Argument, Arguments
+    from standfast.host.guard.catalogue import Pattern, Program
+    from standfast.host.guard.words import Word
 
 NO, MAYBE, YES = 0, 1, 2
 

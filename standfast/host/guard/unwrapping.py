@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from standfast.host.guard.arguments import Arguments, read
-from standfast.host.guard.catalogue import NOTHING, Catalogue, Program, Wrapper
+from standfast.host.guard.catalogue import NOTHING, Catalogue, Program
 from standfast.host.guard.words import Word, assignment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import NamedTuple
+
+    from standfast.host.guard.catalogue import Wrapper
+
+    _Inner = Callable[["Simple", Catalogue], Iterator["Simple"]]
+else:
+    from standfast.host.guard.named_tuple import NamedTuple
 
 DEEPEST = 12
 LARGEST = 4_000_000
@@ -83,9 +92,6 @@ def simple_commands(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         return
     for each in inner(command, catalogue):
         yield from simple_commands(each._replace(via=(*command.via, name)), catalogue)
-
-
-_Inner = Callable[[Simple, Catalogue], Iterator[Simple]]
 
 
 def basename(path: str) -> str:
