@@ -1,7 +1,8 @@
 """
-From YAML to the JSON that shims read, since reading YAML costs more than a shim may take.
+From YAML to what shims read, since reading YAML costs more than a shim may take.
 
-``python -m standfast.guard.compilation`` writes the shipped one into a checkout's ``standfast/host/guard``.
+``python -m standfast.guard.compilation`` writes the shipped catalogue into a checkout's
+``standfast/host/guard``, as a Python module; what users' files add to it becomes JSON in their cache.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def write(archive: Path, copy: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.parent.chmod(0o755)  # whatever the umask is: shims of all accounts read it
         with new.open("wb") as file:
-            file.write(_compiled(archive))
+            file.write(_compiled(archive, copy))
             os.fchmod(file.fileno(), 0o644)
             file.flush()
             os.fsync(file.fileno())
@@ -44,14 +44,15 @@ def write(archive: Path, copy: Path) -> None:
             new.unlink(missing_ok=True)
 
 
-def _compiled(archive: Path) -> bytes:
+def _compiled(archive: Path, name: Path) -> bytes:
+    # Tracebacks name the copy: apply has it made while the archive still has a name that will be gone.
     buffer = io.BytesIO()
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(buffer, "w") as copy:
         for entry in source.infolist():
             content = source.read(entry)
             copy.writestr(entry, content)  # the sources too, for tracebacks
             if entry.filename.endswith(".py"):
-                code = compile(content, f"{archive}/{entry.filename}", "exec", dont_inherit=True)
+                code = compile(content, f"{name}/{entry.filename}", "exec", dont_inherit=True)
                 header = MAGIC_NUMBER + _NOT_CHECKED + source_hash(content)
                 copy.writestr(f"{entry.filename}c", header + marshal.dumps(code))
     return buffer.getvalue()

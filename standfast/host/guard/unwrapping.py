@@ -125,12 +125,13 @@ def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     rest, _ = _options(rest, wrapper.options_with_value)
     environment = dict(command.environment)
     skip = wrapper.skip
-    while rest and (skip or (wrapper.assignments and assignment(rest[0].text))):
-        assigned = assignment(rest[0].text) if wrapper.assignments else None
-        if assigned:
+    while rest:
+        if wrapper.assignments and (assigned := assignment(rest[0].text)):
             environment[assigned[0]] = assigned[1]
-        else:
+        elif skip:
             skip -= 1
+        else:
+            break
         rest = rest[1:]
     if rest and rest[0].text == "--":
         rest = rest[1:]
