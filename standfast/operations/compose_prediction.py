@@ -25,7 +25,7 @@ Outcome = Literal["unchanged", "create", "recreate", "start", "restart", "remove
 
 COMPLETED = "service_completed_successfully"
 PAUSED = "it is paused"
-STARTING = "it is starting, its health check has not passed yet"
+STARTING = "it is starting or was paused, and its health check has not passed since"
 MISSING = "is missing on the server"
 # A label makes Compose make a container anew, as the new image will.
 SEED = {"labels": {"standfast.rehearsal": "1"}}

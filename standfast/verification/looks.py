@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
+from standfast.facts.docker import HEALTH, WHEN_NOT_HELD
 from standfast.inventory.schema import App, Host, Site
 from standfast.verification.expected import packages, private_files, root_only_files, units
 from standfast.verification.sites import local_authority, reachable_at
@@ -104,21 +105,22 @@ done
 true"""
 _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRootDir}}"
 # A container that was just started, or whose Docker was, is neither well nor ill until it was asked, and
-# until then what it serves is neither. An hour of `start_period` is not waited for.
-_WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ")
-_STARTED = """{
-timeout 60 sh -c '
-  health="{{if .State.Health}}{{.State.Health.Status}}{{end}}"
-  while docker ps -q | xargs -r docker container inspect --format "$health" | grep -qx starting; do
-    sleep 0.5
-  done' > /dev/null 2>&1 < /dev/null
+# until then what it serves is neither; so is one that a backup holds. An hour of `start_period` is not
+# waited for.
+_WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ", "backups")
+_SETTLED = f"""{WHEN_NOT_HELD}
+while docker ps -q | xargs -r docker container inspect --format {shlex.quote(HEALTH)} | grep -q starting; do
+  sleep 0.5
+done"""
+_STARTED = f"""{{
+timeout 60 sh -c {shlex.quote(_SETTLED)} > /dev/null 2>&1 < /dev/null
 touch "$work/started"
-} &"""
+}} &"""
 # Never a container's environment: that is where its secrets are.
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
     '"labels": {{json .Config.Labels}}, "state": {{json .State.Status}}, "code": {{json .State.ExitCode}}, '
-    '"health": {{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}, '
+    f'"health": {HEALTH}, '
     '"restart": {{json .HostConfig.RestartPolicy.Name}}, "ports": {{json .HostConfig.PortBindings}}, '
     '"live": {{json .NetworkSettings.Ports}}, "mounts": {{json .Mounts}}}'
 )

@@ -274,6 +274,17 @@ def test_stopped_writers_start_again_also_by_the_next_run(site: Site) -> None:
         assert "running" in site.root("docker inspect -f '{{.State.Status}}' toybox-web-1")
 
 
+@pytest.mark.parametrize("how", ["pause", "stop"])
+def test_writers_that_stand_still_are_not_taken_for_ill(site: Site, how: str) -> None:
+    with standing_still(site, how):
+        plan = json.loads(site.repository.standfast("plan", "lab", "--json", expect=0).stdout)
+    assert plan["hosts"][0]["changes"] == []
+    with standing_still(site, how):
+        done = site.repository.standfast("verify", "lab", "--json")
+    failed = {each["check"] for each in json.loads(done.stdout)["checks"] if each["outcome"] == "failed"}
+    assert failed == {"test_unit_is_at_work[test-backup-cron.service]"}  # the fixture's doing
+
+
 def test_disk_full(site: Site) -> None:
     site.root(f"mount -t tmpfs -o size=1m tmpfs {STATE}/staging")
     try:
@@ -710,6 +721,23 @@ def slow_volume(site: Site) -> Iterator[None]:
         yield
     finally:
         site.root(f"systemctl stop slow; rm -rf {data}", check=False)
+
+
+@contextmanager
+def standing_still(site: Site, how: str) -> Iterator[None]:
+    """The web service's container is held as by a backup, for some seconds that have just begun."""
+    script = (
+        f"import sys, time; sys.path.insert(0, {PROGRAM!r})\n"
+        "from standfast.host.backup import containers, writers\n"
+        f"with writers.held([containers.service('toybox', 'web')], {how!r}, print): time.sleep(8)\n"
+    )
+    site.root(f"systemd-run --quiet --collect --unit=standing-still python3 -c {shlex.quote(script)}")
+    states = {"pause": "paused", "stop": "exited"}
+    site.wait(f"[ \"$(docker inspect -f '{{{{.State.Status}}}}' toybox-web-1)\" = {states[how]} ]")
+    try:
+        yield
+    finally:
+        site.wait(f"[ ! -e {STATE}/held.json ]")
 
 
 @contextmanager
