@@ -19,7 +19,7 @@ from typing_extensions import override
 from standfast.apps.archive import Image
 from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
-from standfast.host.backup import layout
+from standfast.host.backup import settled
 
 ABSENT = 9
 NO_CLIENT = 8
@@ -40,9 +40,6 @@ CONFIG_IMAGE = "com.docker.compose.image"
 # neither can a context that somebody chose for root (`docker context use`).
 # When something fails: an installation that was cut off before the engine held a container counts as none.
 HERE = "DOCKER_CONTEXT=default"
-# A backup lets the writers of a volume stand still for a moment. What they are is looked at when they go on;
-# after a minute they are what they are.
-WHEN_NOT_HELD = f"n=0; while [ -e {layout.HELD} ] && [ $n -lt 120 ]; do n=$((n + 1)); sleep 0.5; done"
 QUESTION = f"""docker() {{ timeout 60 env -i PATH="$PATH" HOME=/root LC_ALL=C {HERE} docker "$@"; }}
 absent() {{
   command -v dockerd || [ -e /snap/bin/docker ] || return 0
@@ -62,20 +59,14 @@ listed() {{
   printf '%s\\n' "$found" | sed 1d
 }}
 trap 'answered "$?"; exit "$?"' EXIT
-{WHEN_NOT_HELD}
+{settled.WAIT}
 """
-# Docker calls a container unhealthy from the moment it is paused until it was asked again after it went on,
-# the whole interval of its health check. Nobody has found it ill: it has failed no check.
-HEALTH = (
-    '{{with .State.Health}}{{if and (eq .Status "unhealthy") (not .FailingStreak)}}"starting"'
-    '{{else}}{{json .Status}}{{end}}{{else}}""{{end}}'
-)
 
 CONTAINER = (
     '{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Image}},"image_name":{{json .Config.Image}},'
     '"labels":{{json .Config.Labels}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},'
     '"started":{{json .State.StartedAt}},'
-    f'"health":{HEALTH},'
+    f'"health":{settled.HEALTH},'
     '"mounts":{{json .Mounts}},"ports":{{json .HostConfig.PortBindings}},'
     '"restart":{{json .HostConfig.RestartPolicy.Name}}}'
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from standfast.facts.docker import HEALTH, WHEN_NOT_HELD
+from standfast.host.backup import settled
 from standfast.inventory.schema import App, Host, Site
 from standfast.verification.expected import packages, private_files, root_only_files, units
 from standfast.verification.sites import local_authority, reachable_at
@@ -108,8 +108,9 @@ _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRo
 # until then what it serves is neither; so is one that a backup holds. An hour of `start_period` is not
 # waited for.
 _WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ", "backups")
-_SETTLED = f"""{WHEN_NOT_HELD}
-while docker ps -q | xargs -r docker container inspect --format {shlex.quote(HEALTH)} | grep -q starting; do
+_SETTLED = f"""health={shlex.quote(settled.HEALTH)}
+{settled.WAIT}
+while docker ps -q | xargs -r docker container inspect --format "$health" | grep -q starting; do
   sleep 0.5
 done"""
 _STARTED = f"""{{
@@ -120,7 +121,7 @@ touch "$work/started"
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
     '"labels": {{json .Config.Labels}}, "state": {{json .State.Status}}, "code": {{json .State.ExitCode}}, '
-    f'"health": {HEALTH}, '
+    f'"health": {settled.HEALTH}, '
     '"restart": {{json .HostConfig.RestartPolicy.Name}}, "ports": {{json .HostConfig.PortBindings}}, '
     '"live": {{json .NetworkSettings.Ports}}, "mounts": {{json .Mounts}}}'
 )

@@ -1,0 +1,24 @@
+"""
+When a container can be judged: pieces of shell code and templates, for whoever looks at it from outside.
+
+A backup lets the writers of a volume stand still for a moment; Docker's word about them is misleading then,
+and for a while afterwards.
+"""
+
+from __future__ import annotations
+
+from standfast.host.backup import layout
+
+WAIT = f"n=0; while [ -e {layout.HELD} ] && [ $n -lt 120 ]; do n=$((n + 1)); sleep 0.5; done"
+"""Shell code: wait until no backup holds a container, for a minute; after that they are what they are."""
+
+HEALTH = (
+    '{{with .State.Health}}{{if and (eq .Status "unhealthy") (not .FailingStreak)}}"starting"'
+    '{{else}}{{json .Status}}{{end}}{{else}}""{{end}}'
+)
+"""
+Template for ``docker container inspect``: a container's health as JSON, empty without a health check.
+
+From the moment that a container is paused Docker calls it unhealthy, until its check is made again after it
+went on: half a minute, if nothing else is declared. It has failed no check, so it counts as starting.
+"""
