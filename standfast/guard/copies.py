@@ -112,7 +112,7 @@ def _file_copied(address: Address, folder: Path) -> DatabaseManifest:
         database=address.database,
         user="",
         census=census,
-        files={names.DUMP: databases.stored_file(target)},
+        files={names.DUMP: manifest.stored_file(target)},
         versions={"standfast": __version__, "server": f"SQLite {sqlite3.sqlite_version}"},
     )
 

@@ -13,10 +13,10 @@ from standfast.errors import StandfastError
 from standfast.guard import copies, looking
 from standfast.guard.addresses import SQLITE, Address
 from standfast.guard.copies import Copy
-from standfast.host.backup import census
 from standfast.host.backup import layout as names
 from standfast.host.backup.faults import Fault
 from standfast.host.restore import database
+from standfast.host.restore.database import Files
 from standfast.host.restore.run import stamp
 
 Report = Callable[[str], None]
@@ -66,9 +66,9 @@ def _compared_beside(address: Address, copy: Copy, beside: str, report: Report) 
     with looking.reached(address) as place:
         try:
             report(f"loading the copy of {copy.manifest.time} beside it")
-            database.load(place, copy.folder, copy.manifest, beside)
+            database.load(place, Files(copy.folder), copy.manifest, beside)
             report("comparing every table with the copy's manifest")
-            wrong, notes = database.compared(copy.manifest, census.of(place, beside))
+            wrong, notes = database.compared(copy.manifest, database.counted(place, beside))
         except Fault:
             database.drop(place, beside)
             raise

@@ -29,20 +29,19 @@ sys.path.insert(0, "/usr/local/sbin/standfast-host")
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from standfast.host.backup import configuration, layout, manifest, state
-from standfast.host.backup.databases import stored_file
+from standfast.host.backup import configuration, layout, manifest, manifests, state
+from standfast.host.backup.manifest import stored_file
 from standfast.host.backup.restic import Repository
-from standfast.host.restore import run, selection
-from standfast.host.restore.prospect import Restorable, stored_manifest
+from standfast.host.restore import fetching, selection
 
 settings = configuration.load()
 repository = Repository(settings)
 every = repository.snapshots(layout.TAG)
 copy = selection.choose(every, "database", "toybox", None, timezone.utc)
-made = stored_manifest(repository, copy)
+made = manifests.stored(repository, copy)
 folder = layout.staging("database", "toybox")
 fetched = Path("/tmp/forged")
-run.fetch(repository, copy.id, fetched)
+fetching.fetch(repository, copy.id, fetched)
 shutil.copytree(fetched / folder.relative_to("/"), folder)
 psql = ["docker", "exec", "-i", "toybox-db-1"]
 if sys.argv[1] == "cut":

@@ -5,19 +5,16 @@ stored.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 from standfast import __version__
 from standfast.host.backup import (
@@ -27,6 +24,8 @@ from standfast.host.backup import (
     containers,
     layout,
     manifest,
+    manifests,
+    pipe,
     postgres,
     programs,
     records,
@@ -36,10 +35,12 @@ from standfast.host.backup import (
 from standfast.host.backup.configuration import Configuration, Database
 from standfast.host.backup.containers import Container
 from standfast.host.backup.faults import Fault
-from standfast.host.backup.manifest import DatabaseManifest, StoredFile
+from standfast.host.backup.growing import Growing
+from standfast.host.backup.manifest import Census, DatabaseManifest, StoredFile
+from standfast.host.backup.pipe import Pipe
 from standfast.host.backup.postgres import Place, Session
 from standfast.host.backup.records import Item
-from standfast.host.backup.restic import Repository
+from standfast.host.backup.restic import Repository, Stored
 from standfast.host.schema import copied
 
 KIND = "database"
@@ -84,10 +85,22 @@ class Cluster:
     data_directory: str
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a database in the snapshot of its dump."""
+
+    moment: datetime
+    cluster: Cluster
+    census: Census
+    described: bool
+    """Whether what is in it besides rows could be written down."""
+    dump: StoredFile
+
+
 def back_up(
     name: str,
     configuration: Configuration,
-    repository: Repository,
+    opened: Callable[[], Repository],
     *,
     accepted: Collection[str] = (),
     versions: Mapping[str, str],
@@ -96,6 +109,7 @@ def back_up(
     """
     Make and store a copy of one database.
 
+    + opened: gives the repository, which is asked for when there is something to store
     + accepted: databases whose losses since the last copy are meant
     + versions: of ``restic`` and others, for the manifest
     + more_tags: of the snapshot, besides those that every copy has
@@ -109,10 +123,12 @@ def back_up(
     with _staging(name) as folder:
         made = dumped(name, configuration.server, database, place, container, folder, versions)
         state.write(folder / layout.MANIFEST, manifest.text(made))
+        repository = opened()
         doubts = _doubts(made, configuration, repository, meant=name in accepted)
         tags = [layout.TAG, layout.tag(KIND, name), *([layout.SUSPECT] if doubts else []), *more_tags]
         stored = repository.backup([folder], tags, time=records.moment(made.time))
-        _arrived(repository, stored.snapshot, folder, made)
+        _arrived(repository, stored, folder)
+        manifests.remember(stored.snapshot, made)
     figures = {
         "rows": made.census.rows,
         "tables": len(made.census.tables),
@@ -212,6 +228,41 @@ def dumped(
     Raises:
         Fault: it could not be dumped whole; what is in the folder is worth nothing.
     """
+    seen = _dumped_and_counted(name, database, place, folder, compress)
+    small = [layout.GLOBALS, *([layout.CATALOGUE] if seen.described else [])]
+    return DatabaseManifest(
+        name=name,
+        server=server,
+        time=seen.moment.isoformat(timespec="seconds"),
+        database=database.database,
+        user=database.user,
+        census=seen.census,
+        files={
+            layout.DUMP: seen.dump,
+            **{each: manifest.stored_file(folder / each) for each in small},
+        },
+        versions={
+            **versions,
+            "standfast": __version__,
+            "server": seen.cluster.version,
+            "pg_dump": postgres.version(place, "pg_dump"),
+        },
+        app=database.app,
+        service=database.service,
+        image=container.image if container else None,
+        image_id=container.image_id if container else None,
+        volume=container.volume_of(seen.cluster.data_directory) if container else None,
+        lsn=seen.cluster.lsn,
+        system_identifier=seen.cluster.system_identifier,
+        encoding=seen.cluster.encoding,
+        collation=seen.cluster.collation,
+        revision=revision.applied(),
+    )
+
+
+def _dumped_and_counted(name: str, database: Database, place: Place, folder: Path, compress: int) -> _Seen:
+    """Dump, read the dump, and count all rows in its own snapshot, all at the same time."""
+    path = folder / layout.DUMP
     with place.session(database.database) as session:
         _all_rows_seen(session, database)
         session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off;")
@@ -220,40 +271,49 @@ def dumped(
         cluster = _cluster(session, name)
         _room(folder, cluster.bytes, name)
         # What sequences are at is no part of a snapshot: they are read before the dump reads them.
-        with _dump_beside(place, database.database, snapshot, folder / layout.DUMP, compress) as finish:
+        with _dump_beside(place, database.database, snapshot, path, compress) as finish:
             counted = census.taken(session, place, database.database, snapshot)
             described = copied.write(place, database.database, snapshot, folder / layout.CATALOGUE)
-            finish()
-    with ThreadPoolExecutor(1) as beside:
-        checksum = beside.submit(stored_file, folder / layout.DUMP)
-        _globals(place, database, cluster, folder / layout.GLOBALS)
-        _readable(place, folder / layout.DUMP)
-    small = [layout.GLOBALS, *([layout.CATALOGUE] if described else [])]
-    return DatabaseManifest(
-        name=name,
-        server=server,
-        time=moment.isoformat(timespec="seconds"),
-        database=database.database,
-        user=database.user,
-        census=counted,
-        files={layout.DUMP: checksum.result(), **{each: stored_file(folder / each) for each in small}},
-        versions={
-            **versions,
-            "standfast": __version__,
-            "server": cluster.version,
-            "pg_dump": postgres.version(place, "pg_dump"),
-        },
-        app=database.app,
-        service=database.service,
-        image=container.image if container else None,
-        image_id=container.image_id if container else None,
-        volume=container.volume_of(cluster.data_directory) if container else None,
-        lsn=cluster.lsn,
-        system_identifier=cluster.system_identifier,
-        encoding=cluster.encoding,
-        collation=cluster.collation,
-        revision=revision.applied(),
-    )
+            _globals(place, database, cluster, folder / layout.GLOBALS)
+            dump = finish()
+    return _Seen(moment, cluster, counted, described, dump)
+
+
+@contextmanager
+def _dump_beside(
+    place: Place, database: str, snapshot: str, path: Path, compress: int
+) -> Iterator[Callable[[], StoredFile]]:
+    """
+    Run pg_dump, and pg_restore on what it has written, while something else goes on.
+
+    A dump that was cut short has a good beginning, so it is read to its end.
+
+    Yields what waits for both; it raises `Fault` when the dump is not whole.
+    """
+    command = _dump_command(place, database, snapshot, compress)
+    with pipe.made(place) as (out, back), Growing(path) as dump, ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_read, place, back, dump)
+
+        def finish() -> StoredFile:
+            done = ended()
+            dump.complete()
+            if done.code != 0:
+                raise Fault(f"database {database}: pg_dump: {done.reason}. Nothing was stored.")
+            return reading.result()
+
+        try:
+            with pipe.into_file(out, command, path) as ended:
+                yield finish
+        finally:
+            dump.complete()
+
+
+def _read(place: Place, back: Pipe | None, dump: Growing) -> StoredFile:
+    command = [*place.prefix, "pg_restore", "--file", "/dev/null"]
+    done, stored = pipe.feed(back, command, partial(manifest.passed_on, dump))
+    if done.code != 0 or stored is None:
+        raise Fault(f"the dump cannot be read to its end: {done.reason}. Nothing was stored.")
+    return stored
 
 
 def _all_rows_seen(session: Session, database: Database) -> None:
@@ -285,42 +345,10 @@ def _room(folder: Path, wanted: int, name: str) -> None:
         )
 
 
-@contextmanager
-def _dump_beside(place: Place, database: str, snapshot: str, path: Path, compress: int) -> Iterator[_Finish]:
-    """Run pg_dump while something else goes on; what is given is called to wait for its end."""
+def _dump_command(place: Place, database: str, snapshot: str, compress: int) -> list[str]:
     options = ["--format", "custom", "--compress", str(compress), "--snapshot", snapshot]
-    command = place.command("pg_dump", *options, "--dbname", database)
-    command += ["--lock-wait-timeout", str(LOCK_MILLISECONDS)]
-    with path.open("wb") as output, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            env=programs.surroundings(),
-            preexec_fn=programs.tied,
-        )
-        try:
-            yield _Finish(process, errors, database)
-        finally:
-            process.kill()
-            process.wait()
-
-
-class _Finish:
-    """Waits for a dump."""
-
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes], database: str) -> None:
-        self._process = process
-        self._errors = errors
-        self._database = database
-
-    def __call__(self) -> None:
-        code = self._process.wait(programs.LONG)
-        if code != 0:
-            self._errors.seek(0)
-            done = programs.Done(code, "", self._errors.read().decode(errors="replace"))
-            raise Fault(f"database {self._database}: pg_dump: {done.reason}. Nothing was stored.")
+    options += ["--lock-wait-timeout", str(LOCK_MILLISECONDS)]
+    return place.command("pg_dump", *options, "--dbname", database)
 
 
 def _globals(place: Place, database: Database, cluster: Cluster, path: Path) -> None:
@@ -333,16 +361,6 @@ def _globals(place: Place, database: Database, cluster: Cluster, path: Path) -> 
         raise Fault(
             f"database {database.database}: pg_dumpall --globals-only: {done.reason}. Nothing was stored."
         )
-
-
-def _readable(place: Place, path: Path) -> None:
-    """A dump that was cut short has a good beginning, so it is read to its end."""
-    with path.open("rb") as dump:
-        done = programs.run(
-            [*place.prefix, "pg_restore", "--file", "/dev/null"], stdin=dump, seconds=programs.LONG
-        )
-    if done.code != 0:
-        raise Fault(f"the dump cannot be read to its end: {done.reason}. Nothing was stored.")
 
 
 def _doubts(
@@ -378,25 +396,15 @@ def _warning(name: str, doubts: list[str], snapshot: str) -> str:
     )
 
 
-def _arrived(repository: Repository, snapshot: str, folder: Path, made: DatabaseManifest) -> None:
-    """Ask the repository what it has."""
-    sizes = repository.sizes(snapshot, folder)
-    for name, file in made.files.items():
-        found = sizes.get(str(folder / name))
-        if found != file.bytes:
-            raise Fault(
-                f"snapshot {snapshot[:8]}: expected {name} with {file.bytes:,} bytes, found "
-                f"{'nothing' if found is None else f'{found:,} bytes'}"
-            )
-
-
-def stored_file(path: Path) -> StoredFile:
-    """Size and checksum of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return StoredFile(path.stat().st_size, digest.hexdigest())
+def _arrived(repository: Repository, stored: Stored, folder: Path) -> None:
+    """Hold what restic says that it has stored against what is in the folder."""
+    sizes = [path.stat().st_size for path in folder.iterdir()]
+    if (stored.files, stored.bytes) != (len(sizes), sum(sizes)):
+        repository.forget(stored.snapshot)
+        raise Fault(
+            f"expected {len(sizes)} files with {sum(sizes):,} bytes to be stored, and restic has stored "
+            f"{stored.files} with {stored.bytes:,}. That copy was removed."
+        )
 
 
 @contextmanager

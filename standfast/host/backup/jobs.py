@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,7 +11,7 @@ from standfast.host.backup import coverage, databases, layout, pings, programs, 
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.records import Item, Record
-from standfast.host.backup.restic import Repository
+from standfast.host.backup.restic import Repository, Unreachable
 
 Report = Callable[[str], None]
 ESCROW = (
@@ -66,19 +67,17 @@ def back_up(
     + accepted: names of those whose losses are meant
 
     Raises:
-        Fault: the repository cannot be used; nothing was stored.
+        Unusable: the repository cannot be used; nothing was stored.
     """
-    repository = ready(configuration, report)
-    versions = {"restic": restic_version()}
-    for kind, name in items:
-        report(f"{kind} {name}")
-        attempt(
-            record,
-            kind,
-            name,
-            report,
-            partial(_copied, kind, name, configuration, repository, accepted, versions, report),
-        )
+    with ThreadPoolExecutor(1) as beside:
+        # restic makes a key out of the password each time, half a second; a dump does not need it yet.
+        opened = beside.submit(ready, configuration, report).result
+        versions = {"restic": restic_version()}
+        for kind, name in items:
+            report(f"{kind} {name}")
+            action = partial(_copied, kind, name, configuration, opened, accepted, versions, report)
+            attempt(record, kind, name, report, action)
+        opened()
     _gaps(configuration, record, report)
 
 
@@ -86,26 +85,35 @@ def _copied(
     kind: str,
     name: str,
     configuration: Configuration,
-    repository: Repository,
+    opened: Callable[[], Repository],
     accepted: Collection[str],
     versions: Mapping[str, str],
     report: Report,
 ) -> Item:
     if kind == databases.KIND:
-        return databases.back_up(name, configuration, repository, accepted=accepted, versions=versions)
-    return volumes.back_up(
-        name, configuration, repository, accepted=accepted, versions=versions, report=report
-    )
+        return databases.back_up(name, configuration, opened, accepted=accepted, versions=versions)
+    return volumes.back_up(name, configuration, opened(), accepted=accepted, versions=versions, report=report)
 
 
 def attempt(record: Record, kind: str, name: str, report: Report, action: Callable[[], Item]) -> None:
-    """Do something for one item; its fault is recorded, and the run goes on with the next."""
+    """
+    Do something for one item; its fault is recorded, and the run goes on with the next.
+
+    Raises:
+        Unusable: nothing can be stored at all.
+    """
     try:
         item = action()
+    except Unusable:
+        raise
     except Fault as fault:
         item = Item(kind, name, False, str(fault))
     record.item(item)
     report(f"{'✓' if item.ok else '✗'} {kind} {name}: {item.message}")
+
+
+class Unusable(Unreachable):
+    """The repository cannot be opened; nothing was stored."""
 
 
 def ready(configuration: Configuration, report: Report, *, make: bool = True) -> Repository:
@@ -115,10 +123,14 @@ def ready(configuration: Configuration, report: Report, *, make: bool = True) ->
     + make: whether it is made when this is its first use
 
     Raises:
-        Unreachable: it cannot be used, or is not the one of last time.
+        Unusable: it cannot be used, or is not the one of last time.
     """
     repository = Repository(configuration)
-    if repository.opened(make=make):
+    try:
+        made = repository.opened(make=make)
+    except Unreachable as fault:
+        raise Unusable(str(fault)) from None
+    if made:
         report(ESCROW.format(place=configuration.repository, password=layout.PASSWORD))
     return repository
 

@@ -40,6 +40,8 @@ HELD = STATE / "held.json"
 KNOWN = STATE / "repository.json"
 """Every repository that was used, with its id: one that is gone or another one is noticed."""
 CACHE = Path("/var/cache/standfast/restic")
+MANIFESTS = Path("/var/cache/standfast/manifests")
+"""One file for each snapshot."""
 
 # A snapshot of restic has TAG and either database:NAME or volume:NAME; SUSPECT too when the copy is whole
 # and what is in it looks wrong: half the rows are gone, a clock was set back. WARM alone is no backup: the

@@ -8,12 +8,15 @@ A snapshot of a database holds three files in ``layout.staging("database", NAME)
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar
 
 FORMAT = 1
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -185,3 +188,27 @@ def census(data: Mapping[str, Any]) -> Census:
 def _made(kind: type[T], data: Mapping[str, Any]) -> T:
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all of them are dataclasses
     return kind(**{name: value for name, value in data.items() if name in known})
+
+
+class Readable(Protocol):
+    """What can be read."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
+def passed_on(content: Readable, to: IO[bytes] | None = None) -> StoredFile:
+    """Size and checksum of what is read to its end, and written somewhere else on the way."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := content.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if to is not None:
+            to.write(chunk)
+    return StoredFile(size, digest.hexdigest())
+
+
+def stored_file(path: Path) -> StoredFile:
+    """Size and checksum of a file."""
+    with path.open("rb") as file:
+        return passed_on(file)

@@ -30,6 +30,8 @@ class Place:
     """What comes before a program: ``docker exec -i …``, ``runuser -u … --``."""
     user: str
     socket: str | None = None
+    container: str | None = None
+    """Id or name of the container, when it is in one."""
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """A program that connects to the server."""
@@ -113,7 +115,7 @@ def in_container(container: str, user: str) -> Place:
     + container: id or name
     + user: role that the local socket lets in without a password
     """
-    return Place(("docker", "exec", "--interactive", container), user)
+    return Place(("docker", "exec", "--interactive", container), user, container=container)
 
 
 def on_host(socket: str, user: str) -> Place:

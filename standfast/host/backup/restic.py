@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from standfast.host.backup import layout, programs, state
 from standfast.host.backup.configuration import Configuration
@@ -89,9 +89,11 @@ class Repository:
         """Whether it is a folder of this server."""
         return self.place.startswith(("/", "local:"))
 
-    def run(self, *arguments: str, seconds: float = programs.LONG) -> Done:
+    def run(self, *arguments: str, stdout: IO[bytes] | None = None, seconds: float = programs.LONG) -> Done:
         """
         Run restic; wait while another one has the repository.
+
+        + stdout: where its output goes; else it comes back
 
         Raises:
             Unreachable: the password is wrong, there is no repository, or it stays locked.
@@ -100,7 +102,10 @@ class Repository:
         freed = False
         while True:
             done = programs.run(
-                ["restic", *self._options(), *arguments], environment=self._environment(), seconds=seconds
+                ["restic", *self._options(), *arguments],
+                stdout=stdout,
+                environment=self._environment(),
+                seconds=seconds,
             )
             if not _is_locked(done):
                 break
@@ -236,18 +241,6 @@ class Repository:
         if done.code != 0:
             raise Unreachable(f"the repository {self.place} does not answer: {done.reason}")
         return sorted((_snapshot(each) for each in found), key=lambda each: each.time)
-
-    def sizes(self, snapshot: str, folder: Path) -> dict[str, int]:
-        """
-        Bytes of the files in one folder of a snapshot, by absolute path.
-
-        Raises:
-            Fault: the snapshot cannot be read.
-        """
-        done = self.run("ls", "--json", snapshot, str(folder))
-        if done.code != 0:
-            raise Fault(f"snapshot {snapshot[:8]} cannot be read: {done.reason}")
-        return {each["path"]: int(each.get("size", 0)) for each in _lines(done) if each.get("type") == "file"}
 
     def content(self, snapshot: str, path: Path) -> str:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from standfast.host.backup import layout, state
+from standfast.host.backup import layout, manifests, state
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.records import Item
@@ -61,8 +61,9 @@ def prune(configuration: Configuration, repository: Repository) -> Item:
     )
     if done.code != 0:
         raise Fault(f"retention could not run on {repository.place}: {done.reason}")
-    left = len(repository.snapshots(layout.TAG))
-    return Item(KIND, repository.place, True, f"{left} copies are kept", data={"copies": left})
+    left = [each.id for each in repository.snapshots(layout.TAG)]
+    manifests.forget_all_but(left)
+    return Item(KIND, repository.place, True, f"{len(left)} copies are kept", data={"copies": len(left)})
 
 
 def _counts(daily: int, weekly: int, monthly: int) -> list[tuple[str, int]]:

@@ -64,7 +64,7 @@ def _copied(settings: Configuration, wait: float) -> dict[str, object]:
 
 
 def _copy(name: str, settings: Configuration, repository: Repository, record: Record) -> None:
-    item = databases.back_up(name, settings, repository, versions={"restic": jobs.restic_version()})
+    item = databases.back_up(name, settings, lambda: repository, versions={"restic": jobs.restic_version()})
     if item.ok:
         record.item(item)
         return

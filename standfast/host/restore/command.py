@@ -92,7 +92,6 @@ def _exact(text: str, to: str | None) -> Wish:
 def _opened() -> Restorable:
     settings = configuration.load()
     repository = Repository(settings)
-    repository.identity()
     return Restorable(settings, repository, repository.snapshots(layout.TAG))
 
 

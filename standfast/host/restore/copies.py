@@ -9,14 +9,13 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any
 
-from standfast.host.backup import configuration, layout, records
+from standfast.host.backup import configuration, layout, manifests, records
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import DatabaseManifest
 from standfast.host.backup.records import Run
 from standfast.host.backup.restic import Repository, Snapshot
 from standfast.host.restore import leftovers, telling
-from standfast.host.restore.prospect import stored_manifest
 from standfast.host.restore.selection import doubtful
 
 TRIED = ("restore", "drill")
@@ -135,7 +134,7 @@ def _until_it_ran(run: Run) -> float | None:
 
 def _of_manifest(repository: Repository, copy: Snapshot) -> dict[str, Any]:
     try:
-        manifest = stored_manifest(repository, copy)
+        manifest = manifests.of(repository, copy)
     except Fault:
         return {}
     if isinstance(manifest, DatabaseManifest):

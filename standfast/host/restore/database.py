@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
-from standfast.host.backup import census, comparison, layout
+from standfast.host.backup import census, comparison, inside, layout, pipe, programs
 from standfast.host.backup.faults import Fault
-from standfast.host.backup.manifest import Census, DatabaseManifest
+from standfast.host.backup.manifest import Census, DatabaseManifest, StoredFile, passed_on, stored_file
 from standfast.host.backup.postgres import Place
 from standfast.host.restore import statements
-from standfast.host.restore.programs import checksum, output
+from standfast.host.restore.programs import output
 
 MAINTENANCE = "postgres"
 """Database that sessions are in which make, rename or drop another one."""
 WITHIN_REACH = "/tmp/standfast-restore.pgc"  # noqa: S108 - mode 600 in the container's own folder
 """Where the dump is for PostgreSQL's programs while it is loaded."""
+# A table that autovacuum has begun with is waited for, a second each, until autovacuum is sent away.
+ANALYZE = """
+SELECT set_config('deadlock_timeout', '20ms', false) FROM pg_roles WHERE rolname = current_user AND rolsuper;
+ANALYZE;
+"""
 SWAP_TRIES = 10
 NAME_BYTES = 63
 
@@ -51,80 +60,147 @@ def beside_name(target: str, word: str, stamp: str) -> str:
     return target.encode()[: NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files of a copy."""
+
+    folder: Path
+    dump: str | None = None
+    """Path of the dump where PostgreSQL's programs run; ``None``: it is in the folder."""
+
+
+class OutOfReach(Fault):
+    """A dump cannot be put where PostgreSQL's programs run: there is no room, or nothing may be written."""
+
+
 def checked_files(folder: Path, manifest: DatabaseManifest) -> None:
     """
-    Compare the fetched files with the manifest.
+    Compare the files in a folder with the manifest.
 
     Raises:
         Fault: one is missing or not what it was; nothing has been changed.
     """
+    there = [name for name in manifest.files if (folder / name).is_file()]
+    checked({name: stored_file(folder / name) for name in there}, manifest)
+
+
+def checked(found: Mapping[str, StoredFile], manifest: DatabaseManifest) -> None:
+    """
+    Compare what was found with the manifest.
+
+    Raises:
+        Fault: a file is missing or not what it was; nothing has been changed.
+    """
     for name, stored in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
+        if name not in found:
             raise Fault(f"{name} is missing in the copy of {manifest.time}. Nothing was changed.")
-        if path.stat().st_size != stored.bytes:
+        if found[name].bytes != stored.bytes:
             raise Fault(
-                f"{name} of the copy of {manifest.time} has {path.stat().st_size:,} bytes, the manifest says "
+                f"{name} of the copy of {manifest.time} has {found[name].bytes:,} bytes, the manifest says "
                 f"{stored.bytes:,}. Nothing was changed. Take another copy with --at."
             )
-        if checksum(path) != stored.sha256:
+        if found[name] != stored:
             raise Fault(
                 f"{name} of the copy of {manifest.time} is not what was stored (its checksum differs). "
                 "Nothing was changed. Take another copy with --at."
             )
 
 
-def load(place: Place, folder: Path, manifest: DatabaseManifest, beside: str) -> None:
+def load(place: Place, files: Files, manifest: DatabaseManifest, beside: str) -> None:
     """
     Make a database and load a dump into it, with as many jobs as there are processors.
 
-    + folder: with the fetched files
+    + files: compared with the manifest already
     + beside: name of the database that is made
 
     Raises:
         Fault: it could not be loaded; `beside` may be there, and is worth nothing.
     """
-    dump = folder / layout.DUMP
     present = set(place.ask("SELECT rolname FROM pg_roles;", MAINTENANCE))
-    roles = statements.missing_roles((folder / layout.GLOBALS).read_text(encoding="utf-8"), present)
-    if roles:
+    known = (files.folder / layout.GLOBALS).read_text(encoding="utf-8")
+    if roles := statements.missing_roles(known, present):
         place.ask(roles, MAINTENANCE)
-    creation = place.command(
-        *("pg_restore", "--create", "--schema-only", "--schema", "standfast: none", "--file", "-")
-    )
-    with dump.open("rb") as file:
-        text = output(creation, stdin=file)
-    place.ask(statements.renamed(text, manifest.database, beside), MAINTENANCE)
-    jobs = max(2, os.cpu_count() or 1)
-    with _within_reach(place, dump) as path:
-        parallel = ["--jobs", str(jobs), path] if path else []
-        argv = place.command("pg_restore", "--exit-on-error", "--dbname", beside, *parallel)
-        if path:
-            output(argv)
-        else:
-            with dump.open("rb") as file:
-                output(argv, stdin=file)
-    place.ask("ANALYZE;", beside)
+    with _within_reach(place, files) as path:
+        only = ("--create", "--schema-only", "--schema", "standfast: none", "--file", "-")
+        creation = _pg_restore(place, files, path, *only)
+        place.ask(statements.renamed(creation, manifest.database, beside), MAINTENANCE)
+        # Several jobs read different parts of a dump, so they need a file.
+        parallel = ("--jobs", str(max(2, os.cpu_count() or 1))) if path else ()
+        _pg_restore(place, files, path, "--exit-on-error", "--dbname", beside, *parallel)
+
+
+def _pg_restore(place: Place, files: Files, path: str | None, *options: str) -> str:
+    command = place.command("pg_restore", *options)
+    if path:
+        return output([*command, path])
+    with (files.folder / layout.DUMP).open("rb") as dump:
+        return output(command, stdin=dump)
 
 
 @contextmanager
-def _within_reach(place: Place, dump: Path) -> Iterator[str | None]:
-    """
-    The path of the dump where PostgreSQL's programs run; ``None`` when it cannot be put there.
-
-    Several jobs read different parts of a dump, so they need a file.
-    """
-    put = f"umask 077; rm -f {WITHIN_REACH}; cat > {WITHIN_REACH}"
-    try:
-        with dump.open("rb") as file:
-            output([*place.prefix, "sh", "-c", put], stdin=file)
-    except Fault:
-        yield None
+def _within_reach(place: Place, files: Files) -> Iterator[str | None]:
+    """The path of the dump where PostgreSQL's programs run; ``None`` when it cannot be put there."""
+    if files.dump:
+        yield files.dump
         return
     try:
-        yield WITHIN_REACH
+        try:
+            with (files.folder / layout.DUMP).open("rb") as dump:
+                put(place, dump)
+        except OutOfReach:
+            yield None
+        else:
+            yield WITHIN_REACH
     finally:
-        output([*place.prefix, "rm", "-f", WITHIN_REACH])
+        take_away(place)
+
+
+def put(place: Place, dump: IO[bytes]) -> StoredFile:
+    """
+    Put a dump where PostgreSQL's programs run, for `take_away` to remove.
+
+    Raises:
+        OutOfReach: that is not possible.
+    """
+    made = programs.run([*place.prefix, "sh", "-c", f"umask 077; rm -f {WITHIN_REACH}; : > {WITHIN_REACH}"])
+    if made.code != 0:
+        raise OutOfReach(made.reason)
+    try:
+        file = inside.file(place, WITHIN_REACH)
+    except OSError:
+        return _put_by_a_program(place, dump)
+    try:
+        with file:
+            return passed_on(dump, file)
+    except OSError as error:
+        raise OutOfReach(str(error)) from None
+
+
+def _put_by_a_program(place: Place, dump: IO[bytes]) -> StoredFile:
+    command = [*place.prefix, "sh", "-c", f"cat > {WITHIN_REACH}"]
+    done, stored = pipe.feed(None, command, partial(passed_on, dump))
+    if done.code != 0 or stored is None:
+        raise OutOfReach(done.reason)
+    return stored
+
+
+def take_away(place: Place) -> None:
+    """Remove what `put` has put there."""
+    programs.run([*place.prefix, "rm", "-f", WITHIN_REACH])
+
+
+def counted(place: Place, database: str) -> Census:
+    """
+    The census of a restored database; meanwhile PostgreSQL gathers the statistics that no dump has.
+
+    Raises:
+        Fault: it cannot be read whole.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        analyzed = beside.submit(place.ask, ANALYZE, database)
+        found = census.of(place, database)
+        analyzed.result()
+    return found
 
 
 def compared(manifest: DatabaseManifest, found: Census) -> tuple[list[str], list[str]]:

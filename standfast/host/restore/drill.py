@@ -15,16 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from standfast.host.backup import (
-    census,
     comparison,
     configuration,
     databases,
     jobs,
     layout,
+    manifests,
     postgres,
     records,
     turn,
@@ -35,8 +34,19 @@ from standfast.host.backup.manifest import DatabaseManifest, VolumeManifest
 from standfast.host.backup.postgres import Place
 from standfast.host.backup.records import Item, Record
 from standfast.host.backup.restic import Repository
-from standfast.host.restore import baggage, database, run, selection, telling, throwaway, twin, volume
-from standfast.host.restore.prospect import Restorable, stored_manifest
+from standfast.host.restore import (
+    baggage,
+    database,
+    fetching,
+    run,
+    selection,
+    telling,
+    throwaway,
+    twin,
+    volume,
+)
+from standfast.host.restore.database import Files
+from standfast.host.restore.prospect import Restorable
 from standfast.host.restore.twin import Twin
 from standfast.host.schema import catalogue, copied
 
@@ -232,7 +242,7 @@ def _tried(record: Record, kind: str, name: str, report: telling.Report, action:
 def _chosen(restorable: Restorable, kind: str, name: str) -> tuple[str, DatabaseManifest | VolumeManifest]:
     """The newest good copy: its id and its manifest."""
     copy = selection.choose(restorable.every, kind, name, None, restorable.zone)
-    return copy.id, stored_manifest(restorable.repository, copy)
+    return copy.id, manifests.stored(restorable.repository, copy)
 
 
 def _database(restorable: Restorable, made: Twin, name: str, report: telling.Report) -> Item:
@@ -256,29 +266,30 @@ def _loaded(
     report: telling.Report,
 ) -> list[str]:
     """Bring a dump back as `target` of a throwaway server; what is not as the manifest says."""
-    folder = _fetched(restorable, copy, manifest, report)
     beside = database.beside_name(target, "restoring", run.stamp())
-    report(f"database {manifest.name}: loading {manifest.census.rows:,} rows")
-    database.load(place, folder, manifest, beside)
+    with _fetched(restorable, place, copy, manifest, report) as files:
+        report(f"database {manifest.name}: loading {manifest.census.rows:,} rows")
+        database.load(place, files, manifest, beside)
     database.swap(place, target, beside, database.beside_name(target, "before", run.stamp()))
     report(f"database {manifest.name}: comparing {len(manifest.census.tables)} tables with the manifest")
-    restored = census.of(place, target)
+    restored = database.counted(place, target)
     every = comparison.differences(manifest.census, restored)
     if layout.CATALOGUE in manifest.files and restored.schema_sha256 != manifest.census.schema_sha256:
-        then = copied.parse((folder / layout.CATALOGUE).read_text(encoding="utf-8"))
+        then = copied.parse((files.folder / layout.CATALOGUE).read_text(encoding="utf-8"))
         _, now = catalogue.read(copied.reach(place, target))
         every += copied.differences(then, now)
     # The image itself makes this role, as a superuser, whatever was done to it later.
     return [each for each in every if not each.startswith(f"role {place.user}: ")]
 
 
-def _fetched(restorable: Restorable, copy: str, manifest: DatabaseManifest, report: telling.Report) -> Path:
+@contextmanager
+def _fetched(
+    restorable: Restorable, place: Place, copy: str, manifest: DatabaseManifest, report: telling.Report
+) -> Iterator[Files]:
     report(f"database {manifest.name}: fetching the copy of {manifest.time}")
     shutil.rmtree(twin.FETCHED, ignore_errors=True)
-    run.fetch(restorable.repository, copy, twin.FETCHED)
-    folder = twin.FETCHED / layout.staging("database", manifest.name).relative_to("/")
-    database.checked_files(folder, manifest)
-    return folder
+    with fetching.fetched(restorable.repository, copy, manifest, place, twin.FETCHED) as files:
+        yield files
 
 
 def _beside(restorable: Restorable, name: str, report: telling.Report) -> Item:
@@ -292,8 +303,9 @@ def _beside(restorable: Restorable, name: str, report: telling.Report) -> Item:
     place, _ = databases.where(name, restorable.configuration.databases[name])
     beside = database.beside_name(manifest.database, "restoring", run.stamp())
     try:
-        database.load(place, _fetched(restorable, copy, manifest, report), manifest, beside)
-        found, _ = database.compared(manifest, census.of(place, beside))
+        with _fetched(restorable, place, copy, manifest, report) as files:
+            database.load(place, files, manifest, beside)
+        found, _ = database.compared(manifest, database.counted(place, beside))
     finally:
         database.drop(place, beside)
     return _verdict("database", name, copy, manifest, found, started)
@@ -312,7 +324,7 @@ def _volume(restorable: Restorable, made: Twin | None, name: str, report: tellin
     own = made.volumes()[name] if made else f"standfast-drill_{name}"
     place = volume.make(own, {throwaway.LABEL: own})
     report(f"volume {name}: fetching {manifest.files:,} files, {manifest.bytes / 1e6:,.1f} MB")
-    run.fetch(restorable.repository, copy, volume.fetching_place(place))
+    fetching.fetch(restorable.repository, copy, volume.fetching_place(place))
     volume.settle_fetched(place, manifest)
     found = volume.differences(manifest, volume.contents(place))
     return _verdict("volume", name, copy, manifest, found, started)
@@ -341,5 +353,4 @@ def _verdict(
 
 def _restorable(settings: Configuration, secrets: layout.Secrets = layout.SECRETS) -> Restorable:
     repository = Repository(settings, secrets)
-    repository.identity()
     return Restorable(settings, repository, repository.snapshots(layout.TAG))

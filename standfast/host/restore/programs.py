@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 from standfast.host.backup import programs
 from standfast.host.backup.faults import Fault
 
-_CHUNK = 1 << 20
 _SHOWN = 100  # characters of a command line
 
 
@@ -35,12 +32,3 @@ def output(
         shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
         raise Failed(f"`{shown}` failed: {done.reason}")
     return done.output
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            whole.update(chunk)
-    return whole.hexdigest()

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from standfast.host.backup import databases, layout
-from standfast.host.backup import manifest as manifests
+from standfast.host.backup import databases, layout, manifests
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.manifest import DatabaseManifest, Manifest, VolumeManifest
@@ -107,25 +106,10 @@ def look(restorable: Restorable, wish: Wish) -> Prospect:
             "Nothing was done."
         )
     copy = selection.choose(restorable.every, wish.kind, wish.name, wish.at, restorable.zone)
-    manifest = stored_manifest(restorable.repository, copy)
+    manifest = manifests.of(restorable.repository, copy)
     if isinstance(manifest, DatabaseManifest):
         return _database(restorable.configuration, wish, copy, manifest)
     return _volume(wish, copy, manifest)
-
-
-def stored_manifest(repository: Repository, copy: Snapshot) -> Manifest:
-    """
-    The manifest in a snapshot.
-
-    Raises:
-        Fault: it cannot be read.
-    """
-    kind, name = copy.subject or ("", "")
-    path = layout.staging(kind, name) / layout.MANIFEST
-    try:
-        return manifests.parse(repository.content(copy.id, path))
-    except (ValueError, KeyError, TypeError) as error:
-        raise Fault(f"copy {copy.id[:8]}: its manifest cannot be used: {error}. Nothing was done.") from None
 
 
 def _database(

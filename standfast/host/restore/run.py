@@ -12,15 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
-from standfast.host.backup import census, databases, layout, writers
+from standfast.host.backup import databases, layout, writers
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import DatabaseManifest, VolumeManifest
 from standfast.host.backup.postgres import Place
-from standfast.host.backup.restic import Repository
-from standfast.host.restore import database, journal, volume
+from standfast.host.restore import database, fetching, journal, volume
 from standfast.host.restore.exchange import identity
 from standfast.host.restore.journal import Undertaking
 from standfast.host.restore.prospect import Prospect, Restorable
@@ -120,18 +118,6 @@ def forgotten(restorable: Restorable, undertaking: Undertaking) -> None:
     journal.close(undertaking)
 
 
-def fetch(repository: Repository, snapshot: str, target: Path) -> None:
-    """
-    Get a whole snapshot out of the repository.
-
-    Raises:
-        Fault: it could not be read whole; what was fetched of it is worth nothing.
-    """
-    done = repository.run("restore", snapshot, "--target", str(target))
-    if done.code != 0:
-        raise Fault(f"copy {snapshot[:8]} could not be fetched: {done.reason}")
-
-
 def _prepare(restorable: Restorable, outcome: Outcome, report: Report) -> list[str]:
     """Make the copy beside what is there, and compare it; notes for people."""
     manifest = outcome.prospect.manifest
@@ -145,17 +131,13 @@ def _prepare_database(
     restorable: Restorable, outcome: Outcome, manifest: DatabaseManifest, report: Report
 ) -> list[str]:
     name, beside = outcome.prospect.name, outcome.undertaking.beside
+    copy, place = outcome.prospect.copy.id, _place(restorable, name)
     report(f"database {name}: fetching the copy of {manifest.time}")
-    fetched = FETCHED / beside
-    fetch(restorable.repository, outcome.prospect.copy.id, fetched)
-    folder = fetched / layout.staging("database", name).relative_to("/")
-    database.checked_files(folder, manifest)
-    place = _place(restorable, name)
-    report(f"database {name}: loading {manifest.census.rows:,} rows into {beside}")
-    database.load(place, folder, manifest, beside)
-    shutil.rmtree(fetched, ignore_errors=True)
+    with fetching.fetched(restorable.repository, copy, manifest, place, FETCHED / beside) as files:
+        report(f"database {name}: loading {manifest.census.rows:,} rows into {beside}")
+        database.load(place, files, manifest, beside)
     report(f"database {name}: comparing {len(manifest.census.tables)} tables with the manifest")
-    faults, notes = database.compared(manifest, census.of(place, beside))
+    faults, notes = database.compared(manifest, database.counted(place, beside))
     if faults:
         raise Fault(
             f"database {name}: the copy of {manifest.time} is not what its manifest says: "
@@ -170,7 +152,7 @@ def _prepare_volume(
     name = outcome.prospect.name
     place = volume.make(outcome.undertaking.beside, {volume.LABEL: name})
     report(f"volume {name}: fetching {manifest.files:,} files, {manifest.bytes / 1e6:,.1f} MB")
-    fetch(restorable.repository, outcome.prospect.copy.id, volume.fetching_place(place))
+    fetching.fetch(restorable.repository, outcome.prospect.copy.id, volume.fetching_place(place))
     volume.settle_fetched(place, manifest)
     faults = volume.differences(manifest, volume.contents(place))
     if faults:

@@ -56,7 +56,7 @@ def _copy(restorable: Restorable, each: Prospect) -> Item:
     if each.silent:
         raise Fault(each.silent)
     settings, repository = restorable.configuration, restorable.repository
-    return databases.back_up(each.name, settings, repository, versions={}, more_tags=[BEFORE_RESTORE])
+    return databases.back_up(each.name, settings, lambda: repository, versions={}, more_tags=[BEFORE_RESTORE])
 
 
 def remember(restored: Sequence[Prospect]) -> None:

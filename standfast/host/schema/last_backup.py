@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from standfast.host.backup import configuration, layout
+from standfast.host.backup import configuration, layout, manifests
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import DatabaseManifest
 from standfast.host.backup.restic import Repository
 from standfast.host.restore import selection
-from standfast.host.restore.prospect import Restorable, stored_manifest
+from standfast.host.restore.prospect import Restorable
 from standfast.host.schema import copied, security
 from standfast.host.schema.catalogue import Catalogue
 from standfast.host.schema.comparison import ONLY_OTHER, ROW_SECURITY, Difference
@@ -41,7 +41,7 @@ def last(name: str) -> Earlier | None:
     repository = Repository(settings)
     restorable = Restorable(settings, repository, repository.snapshots(layout.TAG))
     copy = selection.choose(restorable.every, "database", name, None, restorable.zone)
-    manifest = stored_manifest(repository, copy)
+    manifest = manifests.of(repository, copy)
     if not isinstance(manifest, DatabaseManifest) or layout.CATALOGUE not in manifest.files:
         raise Fault(f"the last backup, {copy.id[:8]}, cannot be compared: {NO_CATALOGUE}")
     text = repository.content(copy.id, layout.staging("database", name) / layout.CATALOGUE)
