@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from standfast.host.backup import manifest, programs
@@ -73,11 +74,13 @@ def taken(session: Session, place: Place, database: str, snapshot: str | None = 
     sequences = json.loads(session.ask(SEQUENCES)[0])
     rest = json.loads(session.ask(REST)[0])
     tables = {}
-    for line in session.ask(TABLES):
-        table = json.loads(line)
-        tables[table["name"]] = _counted(session, table["exact"], table["columns"])
+    with ThreadPoolExecutor(1) as beside:
+        schema = beside.submit(schema_hash, place, database, snapshot)
+        for line in session.ask(TABLES):
+            table = json.loads(line)
+            tables[table["name"]] = _counted(session, table["exact"], table["columns"])
     found = manifest.census({**rest, "tables": {}, "sequences": sequences})
-    return replace(found, tables=tables, schema_sha256=schema_hash(place, database, snapshot))
+    return replace(found, tables=tables, schema_sha256=schema.result())
 
 
 def of(place: Place, database: str) -> Census:

@@ -94,6 +94,8 @@ class _Seen:
     census: Census
     described: bool
     """Whether what is in it besides rows could be written down."""
+    pg_dump: str
+    """Its version."""
     dump: StoredFile
 
 
@@ -245,7 +247,7 @@ def dumped(
             **versions,
             "standfast": __version__,
             "server": seen.cluster.version,
-            "pg_dump": postgres.version(place, "pg_dump"),
+            "pg_dump": seen.pg_dump,
         },
         app=database.app,
         service=database.service,
@@ -275,8 +277,9 @@ def _dumped_and_counted(name: str, database: Database, place: Place, folder: Pat
             counted = census.taken(session, place, database.database, snapshot)
             described = copied.write(place, database.database, snapshot, folder / layout.CATALOGUE)
             _globals(place, database, cluster, folder / layout.GLOBALS)
+            version = postgres.version(place, "pg_dump")
             dump = finish()
-    return _Seen(moment, cluster, counted, described, dump)
+    return _Seen(moment, cluster, counted, described, version, dump)
 
 
 @contextmanager

@@ -143,14 +143,15 @@ def restic_version() -> str:
 
 def _gaps(configuration: Configuration, record: Record, report: Report) -> None:
     """What is on the server and in no backup fails the run, after everything else has been stored."""
-    for look in (coverage.gaps, databases.gaps):
-        try:
-            found = look(configuration)
-        except Fault as fault:
-            found = [str(fault)]
-        for sentence in found:
-            record.item(Item("server", configuration.server, False, sentence))
-            report(f"✗ {sentence}")
+    with ThreadPoolExecutor(2) as beside:
+        for look in [beside.submit(each, configuration) for each in (coverage.gaps, databases.gaps)]:
+            try:
+                found = look.result()
+            except Fault as fault:
+                found = [str(fault)]
+            for sentence in found:
+                record.item(Item("server", configuration.server, False, sentence))
+                report(f"✗ {sentence}")
 
 
 def chosen(

@@ -15,8 +15,13 @@ from standfast.host.backup.restic import Repository, Snapshot
 
 
 def remember(snapshot: str, made: Manifest) -> None:
-    """A copy has been stored."""
-    state.write(layout.MANIFESTS / f"{snapshot}.json", manifest.text(made))
+    """
+    A copy has been stored.
+
+    What a power cut leaves of this is no JSON, and asked for again.
+    """
+    state.folder(layout.MANIFESTS)
+    (layout.MANIFESTS / f"{snapshot}.json").write_text(manifest.text(made), encoding="utf-8")
 
 
 def of(repository: Repository, copy: Snapshot) -> Manifest:

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,18 +131,32 @@ def into_file(pipe: Pipe | None, command: Sequence[str], path: Path) -> Iterator
             program = cleared.enter_context(_started(command, errors, stdout=output))
             yield lambda: _done(errors, program)
             return
-        with os.fdopen(pipe.opened(os.O_RDONLY), "rb") as reading:
-            # Until the program has ended there is somebody who could write, so that it need not come first.
-            writing = cleared.enter_context(os.fdopen(pipe.opened(os.O_WRONLY), "wb"))
-            copying = cleared.enter_context(_started(["cat"], errors, stdin=reading, stdout=output))
+        beside = cleared.enter_context(ThreadPoolExecutor(1))
+        reading = pipe.opened(os.O_RDONLY)
+        # Until the program has ended there is somebody who could write, so that it need not come first.
+        writing = cleared.enter_context(os.fdopen(pipe.opened(os.O_WRONLY), "wb"))
+        copying = beside.submit(_copied, reading, output.fileno())
         program = cleared.enter_context(_started(pipe.redirected(command, ">"), errors))
 
         def finish() -> Done:
-            code = _code(program)
+            done = _done(errors, program)
             writing.close()
-            return _done(errors, copying, code)
+            try:
+                copying.result()
+            except OSError as error:
+                return Done(error.errno or 1, "", f"{path}: {error.strerror}")
+            return done
 
         yield finish
+
+
+def _copied(source: int, target: int) -> None:
+    """Everything from a pipe into a file, without a way through this process; then nobody reads any more."""
+    try:
+        while os.splice(source, target, BYTES):
+            pass
+    finally:
+        os.close(source)
 
 
 def feed(pipe: Pipe | None, command: Sequence[str], write: Callable[[IO[bytes]], T]) -> tuple[Done, T | None]:
@@ -193,15 +208,11 @@ def _started(
         process.wait()
 
 
-def _done(errors: IO[bytes], process: subprocess.Popen[bytes], before: int = 0) -> Done:
-    """How a program has ended, or another one before it when that was not well."""
-    code = before or _code(process)
-    errors.seek(0)
-    return Done(code, "", errors.read().decode(errors="replace"))
-
-
-def _code(process: subprocess.Popen[bytes]) -> int:
+def _done(errors: IO[bytes], process: subprocess.Popen[bytes]) -> Done:
+    """How a program has ended."""
     try:
-        return process.wait(programs.LONG)
+        code = process.wait(programs.LONG)
     except subprocess.TimeoutExpired:
         raise Unanswered(f"a program had not ended after {programs.LONG} s and was killed") from None
+    errors.seek(0)
+    return Done(code, "", errors.read().decode(errors="replace"))

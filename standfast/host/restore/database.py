@@ -116,14 +116,15 @@ def load(place: Place, files: Files, manifest: DatabaseManifest, beside: str) ->
     Raises:
         Fault: it could not be loaded; `beside` may be there, and is worth nothing.
     """
-    present = set(place.ask("SELECT rolname FROM pg_roles;", MAINTENANCE))
     known = (files.folder / layout.GLOBALS).read_text(encoding="utf-8")
-    if roles := statements.missing_roles(known, present):
-        place.ask(roles, MAINTENANCE)
     with _within_reach(place, files) as path:
-        only = ("--create", "--schema-only", "--schema", "standfast: none", "--file", "-")
-        creation = _pg_restore(place, files, path, *only)
-        place.ask(statements.renamed(creation, manifest.database, beside), MAINTENANCE)
+        with place.session(MAINTENANCE) as session:
+            present = set(session.ask("SELECT rolname FROM pg_roles;"))
+            if roles := statements.missing_roles(known, present):
+                session.ask(roles)
+            only = ("--create", "--schema-only", "--schema", "standfast: none", "--file", "-")
+            creation = _pg_restore(place, files, path, *only)
+            session.ask(statements.renamed(creation, manifest.database, beside))
         # Several jobs read different parts of a dump, so they need a file.
         parallel = ("--jobs", str(max(2, os.cpu_count() or 1))) if path else ()
         _pg_restore(place, files, path, "--exit-on-error", "--dbname", beside, *parallel)
