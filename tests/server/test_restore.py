@@ -153,6 +153,26 @@ def test_beside_under_another_name(infra: Repository, toybox: Server, good: dict
     sql(toybox, 'DROP DATABASE "Look here";')
 
 
+def test_where_nothing_may_be_written_in_the_container(
+    infra: Repository, toybox: Server, good: dict[str, Any]
+) -> None:
+    inside = "sudo docker exec -u root toybox-db-1 sh -c"
+    toybox.run(f"{inside} 'mv /tmp /tmp.away && touch /tmp'")
+    try:
+        infra.standfast("backup", "lab", expect=0)
+        infra.standfast("restore", "lab", "--database", "toybox", "--to", "slowly", "--yes", expect=0)
+    finally:
+        toybox.run(f"{inside} 'rm /tmp && mv /tmp.away /tmp'")
+    found = sql(toybox, "SELECT count(*) FROM board_reaction;", "slowly")
+    assert found == [str(good["tables"]["board_reaction"])]
+    sql(toybox, "DROP DATABASE slowly;")
+
+
+def test_nothing_stays_in_the_container(infra: Repository, toybox: Server) -> None:
+    infra.standfast("backup", "lab", expect=0)
+    assert toybox.run("sudo docker exec toybox-db-1 ls -A /tmp").stdout == ""
+
+
 def test_only_what_is_there_can_be_restored(infra: Repository, toybox: Server, good: dict[str, Any]) -> None:
     before = rows(toybox)
     missing = infra.standfast("restore", "lab", "--database", "nope", "--yes", expect=6)

@@ -33,14 +33,20 @@ def node(place: Place, path: str, kind: Callable[[int], bool]) -> int:
     if place.container is None or sys.platform != "linux":
         raise OSError(errno.ENOTSUP, "not in a container of this machine")
     told = programs.run(["docker", "inspect", "--format", "{{.State.Pid}}", place.container])
-    found = _walked(f"/proc/{told.output.strip()}/root", PurePosixPath(path).parts[1:])
+    found = walked(f"/proc/{told.output.strip()}/root", PurePosixPath(path).parts[1:])
     if not kind(os.fstat(found).st_mode):
         os.close(found)
         raise OSError(errno.EINVAL, f"{path} is something else")
     return found
 
 
-def _walked(root: str, names: Sequence[str]) -> int:
+def walked(root: str, names: Sequence[str]) -> int:
+    """
+    A descriptor that only says which file is meant; of a link, the link itself.
+
+    Raises:
+        OSError: there is none, or a link is on the way.
+    """
     found = os.open(root, os.O_PATH | os.O_DIRECTORY)
     for name in names:
         folder = found

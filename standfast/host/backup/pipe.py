@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -50,10 +51,16 @@ class Pipe:
     node: int
     """A descriptor that only says which file is meant."""
 
-    def redirected(self, command: Sequence[str], how: str) -> list[str]:
-        """A command whose output (``>``) or input (``<``) is the pipe."""
-        program = command[len(self.prefix) :]
-        return [*self.prefix, "sh", "-c", f'exec "$@" {how} "$0"', self.path, *program]
+    def written(self, command: Sequence[str]) -> list[str]:
+        """A command whose output is the pipe; when nobody reads, it ends with its first word."""
+        return self._run('exec 3<> "$0"; exec "$@" > "$0" 3>&-', command)
+
+    def read(self, command: Sequence[str]) -> list[str]:
+        """A command whose input is the pipe; it begins when somebody can write."""
+        return self._run('exec "$@" < "$0"', command)
+
+    def _run(self, script: str, command: Sequence[str]) -> list[str]:
+        return [*self.prefix, "sh", "-c", script, self.path, *command[len(self.prefix) :]]
 
     def opened(self, how: int) -> int:
         """
@@ -136,7 +143,7 @@ def into_file(pipe: Pipe | None, command: Sequence[str], path: Path) -> Iterator
         # Until the program has ended there is somebody who could write, so that it need not come first.
         writing = cleared.enter_context(os.fdopen(pipe.opened(os.O_WRONLY), "wb"))
         copying = beside.submit(_copied, reading, output.fileno())
-        program = cleared.enter_context(_started(pipe.redirected(command, ">"), errors))
+        program = cleared.enter_context(_started(pipe.written(command), errors))
 
         def finish() -> Done:
             done = _done(errors, program)
@@ -152,11 +159,15 @@ def into_file(pipe: Pipe | None, command: Sequence[str], path: Path) -> Iterator
 
 def _copied(source: int, target: int) -> None:
     """Everything from a pipe into a file, without a way through this process; then nobody reads any more."""
-    try:
-        while os.splice(source, target, BYTES):
-            pass
-    finally:
-        os.close(source)
+    with os.fdopen(source, "rb") as pipe:
+        try:
+            while os.splice(source, target, BYTES):
+                pass
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            with os.fdopen(target, "wb", closefd=False) as file:  # not every file system can do that
+                shutil.copyfileobj(pipe, file, BYTES)
 
 
 def feed(pipe: Pipe | None, command: Sequence[str], write: Callable[[IO[bytes]], T]) -> tuple[Done, T | None]:
@@ -169,7 +180,7 @@ def feed(pipe: Pipe | None, command: Sequence[str], write: Callable[[IO[bytes]],
     """
     written: T | None = None
     with tempfile.TemporaryFile() as errors:
-        given = command if pipe is None else pipe.redirected(command, "<")
+        given = command if pipe is None else pipe.read(command)
         source = subprocess.PIPE if pipe is None else subprocess.DEVNULL
         with _started(given, errors, stdin=source) as program:
             with suppress(BrokenPipeError), _input(pipe, program) as sink:
