@@ -379,18 +379,20 @@ def test_volume_missing_moved_or_emptied(site: Site) -> None:
 
 
 def test_dump_cut_short(site: Site) -> None:
-    """A Docker client that loses the end of the stream and says that all is well."""
+    """A pg_dump that loses the end of its stream and says that all is well."""
+    inside = "docker exec -i -u root toybox-db-1 sh -c"
+    real = site.root(f"{inside} 'command -v pg_dump'").strip()
     wrapper = (
-        "#!/bin/bash\n"
-        'case " $* " in *" pg_dump "*custom*) /usr/bin/docker "$@" | head -c 50000; exit 0 ;; esac\n'
-        'exec /usr/bin/docker "$@"\n'
+        f'#!/bin/sh\ncase " $* " in *custom*) {real} "$@" | head -c 50000; exit 0 ;; esac\nexec {real} "$@"\n'
     )
-    site.root(f"cat > /usr/local/sbin/docker <<'END'\n{wrapper}END\nchmod 755 /usr/local/sbin/docker")
+    place = f"{inside} 'mkdir -p /usr/local/sbin && cat > /usr/local/sbin/pg_dump && chmod 755 /usr/local/sbin/pg_dump'"
+    site.root(f"{place} <<'END'\n{wrapper}END")
     try:
+        assert site.root(f"{inside} 'command -v pg_dump'").strip() == "/usr/local/sbin/pg_dump"
         with site.failing():
             assert "the dump cannot be read to its end" in site.backup("databases", expect=1)
     finally:
-        site.root("rm /usr/local/sbin/docker")
+        site.root(f"{inside} 'rm /usr/local/sbin/pg_dump'")
 
 
 def test_repository_unreachable_in_the_middle(site: Site) -> None:
