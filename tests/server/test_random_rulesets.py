@@ -22,7 +22,7 @@ from tests.server.resident import Resident
 from tests.server.subject import Subject
 from tests.sizes import sized
 
-COUNT = sized(25, long=200)
+COUNT = sized(10, long=200)
 SEED = os.environ.get("STANDFAST_SEED") or str(time.time_ns())
 DONE, UNDONE, REFUSED = 0, 4, 6
 CODES = {DONE: "done", UNDONE: "undone", REFUSED: "refused"}
