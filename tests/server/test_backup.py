@@ -381,18 +381,19 @@ def test_volume_missing_moved_or_emptied(site: Site) -> None:
 def test_dump_cut_short(site: Site) -> None:
     """A pg_dump that loses the end of its stream and says that all is well."""
     inside = "docker exec -i -u root toybox-db-1 sh -c"
-    real = site.root(f"{inside} 'command -v pg_dump'").strip()
+    path = site.root(f"{inside} 'command -v pg_dump'").strip()
     wrapper = (
-        f'#!/bin/sh\ncase " $* " in *custom*) {real} "$@" | head -c 50000; exit 0 ;; esac\nexec {real} "$@"\n'
+        "#!/bin/sh\n"
+        f'case " $* " in *custom*) {path}.whole "$@" | head -c 50000; exit 0 ;; esac\n'
+        f'exec {path}.whole "$@"\n'
     )
-    place = f"{inside} 'mkdir -p /usr/local/sbin && cat > /usr/local/sbin/pg_dump && chmod 755 /usr/local/sbin/pg_dump'"
-    site.root(f"{place} <<'END'\n{wrapper}END")
+    replace = f"mv {path} {path}.whole && cat > {path} && chmod 755 {path}"
+    site.root(f"{inside} '{replace}' <<'END'\n{wrapper}END")
     try:
-        assert site.root(f"{inside} 'command -v pg_dump'").strip() == "/usr/local/sbin/pg_dump"
         with site.failing():
             assert "the dump cannot be read to its end" in site.backup("databases", expect=1)
     finally:
-        site.root(f"{inside} 'rm /usr/local/sbin/pg_dump'")
+        site.root(f"{inside} 'mv {path}.whole {path}'")
 
 
 def test_repository_unreachable_in_the_middle(site: Site) -> None:
