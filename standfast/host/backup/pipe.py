@@ -11,13 +11,11 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,36 +136,18 @@ def into_file(pipe: Pipe | None, command: Sequence[str], path: Path) -> Iterator
             program = cleared.enter_context(_started(command, errors, stdout=output))
             yield lambda: _done(errors, program)
             return
-        beside = cleared.enter_context(ThreadPoolExecutor(1))
-        reading = pipe.opened(os.O_RDONLY)
-        # Until the program has ended there is somebody who could write, so that it need not come first.
-        writing = cleared.enter_context(os.fdopen(pipe.opened(os.O_WRONLY), "wb"))
-        copying = beside.submit(_copied, reading, output.fileno())
+        with os.fdopen(pipe.opened(os.O_RDONLY), "rb") as reading:
+            # Until the program has ended there is somebody who could write, so that it need not come first.
+            writing = cleared.enter_context(os.fdopen(pipe.opened(os.O_WRONLY), "wb"))
+            copying = cleared.enter_context(_started(["cat"], errors, stdin=reading, stdout=output))
         program = cleared.enter_context(_started(pipe.written(command), errors))
 
         def finish() -> Done:
             done = _done(errors, program)
             writing.close()
-            try:
-                copying.result()
-            except OSError as error:
-                return Done(error.errno or 1, "", f"{path}: {error.strerror}")
-            return done
+            return done if done.code != 0 else _done(errors, copying)
 
         yield finish
-
-
-def _copied(source: int, target: int) -> None:
-    """Everything from a pipe into a file, without a way through this process; then nobody reads any more."""
-    with os.fdopen(source, "rb") as pipe:
-        try:
-            while os.splice(source, target, BYTES):
-                pass
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            with os.fdopen(target, "wb", closefd=False) as file:  # not every file system can do that
-                shutil.copyfileobj(pipe, file, BYTES)
 
 
 def feed(pipe: Pipe | None, command: Sequence[str], write: Callable[[IO[bytes]], T]) -> tuple[Done, T | None]:
