@@ -27,7 +27,7 @@ class Seen:
 
     said: Mapping[str, Said]
     at: float
-    """When it was looked at, by this machine's clock, in seconds since 1970."""
+    """When the looks began, by this machine's clock, in seconds since 1970."""
 
     def text(self, look: str) -> str:
         """

@@ -95,12 +95,14 @@ class Connection:
             with suppress(BrokenPipeError), ssh.stdin:  # a connection that fails says why
                 ssh.stdin.write(looks.script(asked).encode())
             ssh.stdin = None
-            if connection := ssh.stdout.readline().decode(errors="replace").split():
+            connection = ssh.stdout.readline().decode(errors="replace").split()
+            at = time.time()  # the looks begin now; they may wait for containers as long as clocks may differ
+            if connection:
                 connected(connection)
             archive, errors = ssh.communicate()
         if ssh.returncode != 0:
             raise StandfastError(f"{self.place}: no assertion could be made: {_last_line(errors)}")
-        return Seen(unpacked(archive, list(asked)), time.time())
+        return Seen(unpacked(archive, list(asked)), at)
 
     def outside(self, declared: Host, connection: Sequence[str]) -> Outside:
         """
