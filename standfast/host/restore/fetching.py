@@ -17,7 +17,7 @@ from typing import IO
 
 from standfast.host.backup import layout, pipe
 from standfast.host.backup.faults import Fault
-from standfast.host.backup.manifest import DatabaseManifest, StoredFile, stored_file
+from standfast.host.backup.manifest import DatabaseManifest, StoredFile, passed_on
 from standfast.host.backup.postgres import Place
 from standfast.host.backup.restic import Repository
 from standfast.host.restore import database
@@ -102,6 +102,6 @@ def _unpacked(archive: IO[bytes], place: Place, folder: Path) -> dict[str, Store
             if name == layout.DUMP:
                 found[name] = database.put(place, content)
             else:
-                (folder / name).write_bytes(content.read())
-                found[name] = stored_file(folder / name)
+                with (folder / name).open("wb") as file:
+                    found[name] = passed_on(content, file)
     return found
