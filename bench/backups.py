@@ -117,17 +117,29 @@ class Contest:
             f"docker exec toybox-db-1 rm {INSIDE}"
         )
         ours = f"{PROGRAM} restore --database toybox --to {name} --yes"
-        self.both(number, (RAW_RESTORE, bare), (OURS_RESTORE, ours))
+        # What stays would be vacuumed by PostgreSQL on the next one's time.
+        gone = "docker exec toybox-db-1 dropdb -U toybox --force --if-exists"
+        self.both(
+            number,
+            (RAW_RESTORE, bare),
+            (OURS_RESTORE, ours),
+            after=f"{gone} raw_{name} < /dev/null; {gone} {name} < /dev/null",
+        )
         self.time(IN_PLACE, f"{PROGRAM} restore --database toybox --yes")
         kept = self.root(f'{PSQL} -c "{KEPT}"').split()
-        for each in (f"raw_{name}", name, *kept):
+        for each in kept:
             self.root(f"docker exec toybox-db-1 dropdb -U toybox --force {shlex.quote(each)}")
         self.root(f"rm -r {raw} {own}")
 
-    def both(self, number: int, *contestants: tuple[str, str]) -> None:
-        """Time them one after the other, each round in the other order."""
+    def both(self, number: int, *contestants: tuple[str, str], after: str = "") -> None:
+        """
+        Time them one after the other, each round in the other order.
+
+        + after: script that takes away what each has made
+        """
         for what, script in contestants if number % 2 == 0 else reversed(contestants):
             self.time(what, script)
+            self.root(after)
 
     def change_files(self) -> None:
         """A tenth of the files are new since the last copy."""

@@ -45,6 +45,11 @@ from standfast.host.schema import copied
 
 KIND = "database"
 LOCK_MILLISECONDS = 5 * 60 * 1000
+# The dump takes longest and is one process: rows are counted beside it, not by workers that keep it waiting.
+BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL row_security = off; SET LOCAL max_parallel_workers_per_gather = 0;
+"""
 CLUSTER = """
 SELECT current_setting('server_version');
 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END;
@@ -177,7 +182,8 @@ def gaps(configuration: Configuration) -> list[str]:
         first = configuration.databases[names[0]]
         place, container = where(names[0], first)
         declared = {configuration.databases[name].database for name in names}
-        others = [each for each in place.ask(OTHERS, first.database) if each not in declared]
+        folder, *there = place.ask(HOME + OTHERS, first.database)
+        others = [each for each in there if each not in declared]
         if "postgres" not in declared and _used(place):
             others.append("postgres")
         at = f"{first.app}/{first.service}" if first.app else f"the server at {first.socket}"
@@ -185,7 +191,6 @@ def gaps(configuration: Configuration) -> list[str]:
             f"the database {each} of {at} is in no backup; declare it under `databases`" for each in others
         ]
         if container is not None:
-            folder = place.ask(HOME, first.database)[0]
             # A role that may not ask where the data are: any volume of the container can be it.
             homes |= {container.volume_of(folder)} if folder else {each.volume for each in container.mounts}
     found += [
@@ -267,7 +272,7 @@ def _dumped_and_counted(name: str, database: Database, place: Place, folder: Pat
     path = folder / layout.DUMP
     with place.session(database.database) as session:
         _all_rows_seen(session, database)
-        session.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off;")
+        session.ask(BEGIN)
         snapshot = session.ask("SELECT pg_export_snapshot();")[0]
         moment = datetime.now(timezone.utc)
         cluster = _cluster(session, name)

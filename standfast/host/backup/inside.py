@@ -64,13 +64,15 @@ def opened(described: int, how: int) -> int:
 
 def file(place: Place, path: str) -> IO[bytes]:
     """
-    A file that is there, to be written anew.
+    An empty file that is there, to be written.
+
+    It is not truncated: ext4 and XFS send a file that was to the disk when it is closed.
 
     Raises:
         OSError: as `node`.
     """
     described = node(place, path, stat.S_ISREG)
     try:
-        return os.fdopen(opened(described, os.O_WRONLY | os.O_TRUNC), "wb")
+        return os.fdopen(opened(described, os.O_WRONLY), "wb")
     finally:
         os.close(described)

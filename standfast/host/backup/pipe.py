@@ -127,11 +127,14 @@ def into_file(pipe: Pipe | None, command: Sequence[str], path: Path) -> Iterator
     """
     Run a program of a place, with its output into a file, while something else goes on.
 
+    + path: a file that is empty, or not there yet
+
     Yields what waits for its end; without that it is killed.
     """
     with ExitStack() as cleared:
         errors = cleared.enter_context(tempfile.TemporaryFile())
-        output = cleared.enter_context(path.open("wb"))
+        # Not "wb": a file that was truncated is sent to the disk when it is closed, by ext4 and XFS.
+        output = cleared.enter_context(path.open("ab"))
         if pipe is None:
             program = cleared.enter_context(_started(command, errors, stdout=output))
             yield lambda: _done(errors, program)
