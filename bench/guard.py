@@ -24,13 +24,14 @@ from standfast.host.guard.classification import shipped
 
 ROUNDS = 40
 COMMANDS = {
-    "decided by the shell": ("docker ps -a", "npx eslint .", "python script.py", "alembic upgrade head"),
-    "judged by Python": (
+    "decided by the shell": (
+        "docker ps -a",
         "docker exec web ls",
-        "psql -c 'SELECT 1' shop",
-        "npm run dev",
-        "npx prisma generate",
+        "npx eslint .",
+        "python script.py",
+        "alembic upgrade head",
     ),
+    "judged by Python": ("psql -c 'SELECT 1' shop", "npm run dev", "npx prisma generate"),
 }
 
 
