@@ -113,9 +113,10 @@ _SETTLED = f"""health={shlex.quote(settled.HEALTH)}
 while docker ps -q | xargs -r docker container inspect --format "$health" | grep -q starting; do
   sleep 0.5
 done"""
-_STARTED = f"""{{
+_STARTED = f""": > "$work/starting" || exit
+{{
 timeout 60 sh -c {shlex.quote(_SETTLED)} > /dev/null 2>&1 < /dev/null
-touch "$work/started"
+rm -f "$work/starting"
 }} &"""
 # Never a container's environment: that is where its secrets are.
 _CONTAINER = (
@@ -250,7 +251,7 @@ def script(asked: Mapping[str, str]) -> str:
 
 _RUN = """export LC_ALL=C
 run() {
-  while [ "$3" ] && ! [ -e "$work/started" ]; do sleep 0.05; done
+  while [ "$3" ] && [ -e "$work/starting" ]; do sleep 0.05; done
   timeout 60 sh -c "$2" > "$work/$1.out" 2> "$work/$1.err" < /dev/null
   echo $? > "$work/$1.status"
 }"""

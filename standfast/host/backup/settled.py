@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from standfast.host.backup import layout
 
-WAIT = f"n=0; while [ -e {layout.HELD} ] && [ $n -lt 120 ]; do n=$((n + 1)); sleep 0.5; done"
-"""Shell code: wait until no backup holds a container, for a minute; after that they are what they are."""
+WAIT = f"""n=0
+while [ $n -lt 120 ] && held=$(cat {layout.HELD} 2> /dev/null) && held=${{held##*pid?: }}; do
+  [ -e "/proc/${{held%%,*}}/comm" ] || break
+  n=$((n + 1))
+  sleep 0.5
+done"""
+"""
+Shell code: wait until no backup holds a container, for a minute; after that they are what they are.
+
+What a dead run has held, as a power cut leaves it, is not waited for.
+"""
 
 HEALTH = (
     '{{with .State.Health}}{{if and (eq .Status "unhealthy") (not .FailingStreak)}}"starting"'
