@@ -64,7 +64,7 @@ trap 'answered "$?"; exit "$?"' EXIT
 
 CONTAINER = (
     '{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Image}},"image_name":{{json .Config.Image}},'
-    '"labels":{{json .Config.Labels}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},'
+    f'"labels":{{{{json .Config.Labels}}}},"status":{settled.STATE},"exit":{{{{json .State.ExitCode}}}},'
     '"started":{{json .State.StartedAt}},'
     f'"health":{settled.HEALTH},'
     '"mounts":{{json .Mounts}},"ports":{{json .HostConfig.PortBindings}},'
@@ -122,7 +122,11 @@ class Container:
     """Id of the image that it was made from."""
     image_name: str
     status: str
-    """``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited`` or ``dead``."""
+    """
+    ``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited`` or ``dead``.
+
+    One that Docker has started again by itself in the last seconds is restarting, too.
+    """
     exit_code: int
     started: str
     """Time of its last start, in UTC: ``2026-11-22T06:37:57.543146736Z``."""
@@ -238,6 +242,7 @@ class Contents(Fact[Held]):
     def command(self) -> StringCommand:
         return script(
             f"{QUESTION}ids=$(listed ps --all --no-trunc --format 'table {{{{.ID}}}}') || exit\n"
+            f"{settled.LATELY}\n"
             f"[ -z \"$ids\" ] || docker container inspect --format '{CONTAINER}' $ids || gone=$?\n"
             "echo images; ids=$(listed image ls --no-trunc --format 'table {{.ID}}') || exit\n"
             f"[ -z \"$ids\" ] || docker image inspect --format '{IMAGE}' $ids || gone=$?\n"

@@ -235,7 +235,7 @@ def _holder(
 ) -> str:
     """Who has a port, other than the project itself; empty when nobody."""
     for container in containers:
-        if container.status != "running":
+        if container.status not in {"running", "restarting"}:
             continue
         for its_address, its_port, its_protocol in container.ports:
             if (its_port, its_protocol) == (number, protocol) and admission.overlap(its_address, address):

@@ -218,7 +218,8 @@ def _state(situation: Situation, service: Service, containers: list[Container]) 
 
 def _trouble(container: Container) -> str:
     if container.status == "restarting":
-        return f"it crashes again and again, code {container.exit_code}"
+        code = f", code {container.exit_code}" if container.exit_code else ""
+        return f"it crashes again and again{code}"
     return "it is unhealthy" if container.health == "unhealthy" else ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from standfast.apps.application import Application
 from standfast.facts.compose import compose_function
+from standfast.host.backup import settled
 from standfast.operations.compose_prediction import PAUSED, Verdict, jobs
 
 LOG_LINES = 20
@@ -115,7 +116,14 @@ crashing() {{
       {{{{- index .Config.Labels "com.docker.compose.service" }}}} {{{{end -}}}}' | xargs)
   [ -z "$crashed" ] || {{ said="Crashing again and again: $crashed"; failed; }}
 }}
-settle; sleep {STEADY_SECONDS}; crashing; settle"""
+unsteady() {{
+  {settled.LATELY}
+  docker ps --quiet --filter "label=com.docker.compose.project=$project" |
+    xargs --no-run-if-empty docker container inspect --format '{settled.STATE}' | grep -q restarting
+}}
+settle; sleep {STEADY_SECONDS}; crashing
+while unsteady; do sleep 1; crashing; done
+settle"""
 
 _HEALTH = """url={url}; until=$(($(date +%s) + timeout))
 answer() {{ curl --silent --output /dev/null --max-time 10 --write-out '%{{http_code}}' "$url"; }}

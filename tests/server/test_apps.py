@@ -354,6 +354,30 @@ def test_service_that_crashes(world: World) -> None:
     assert "Crashing again and again: app" in world.apply(expect=1)
 
 
+def test_service_that_crashes_is_not_well_while_it_runs(world: World) -> None:
+    crashing = "command: [sh, -c, sleep 2; cat /missing]"
+    world.write(COMPOSE.replace("    environment: {GREETING", f"    {crashing}\n    environment: {{GREETING"))
+    assert "Crashing again and again: app" in world.apply(expect=1)
+    world.run(
+        "until [ \"$(docker inspect -f '{{.State.Status}}' demo-app-1)\" = running ]; do sleep 0.1; done"
+    )
+    assert world.plan() == {"app": "run"}
+    assert "Crashing again and again: app" in world.apply(expect=1)
+
+
+def test_service_that_was_started_again_once_is_waited_for(world: World) -> None:
+    world.apply()
+    world.run("kill -9 $(docker inspect -f '{{.State.Pid}}' demo-side-1)")
+    world.run("until [ \"$(docker inspect -f '{{.RestartCount}}' demo-side-1)\" = 1 ]; do sleep 0.1; done")
+    world.run(
+        "until [ \"$(docker inspect -f '{{.State.Status}}' demo-side-1)\" = running ]; do sleep 0.1; done"
+    )
+    before = world.containers()
+    world.apply()
+    assert world.plan() == {}
+    assert world.containers() == before
+
+
 def test_service_that_ends_by_itself(world: World) -> None:
     world.write(COMPOSE.replace("  tool:", "  tool:\n    command: ['true']").replace("profiles: [tools]", ""))
     said = world.apply(expect=1)

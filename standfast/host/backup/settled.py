@@ -21,6 +21,20 @@ Shell code: wait until no backup holds a container, for a minute; after that the
 What a dead run has held, as a power cut leaves it, is not waited for.
 """
 
+LATELY = 'lately=$(date --utc --date "-10 seconds" +%Y-%m-%dT%H:%M:%S)'
+"""Shell code that `STATE` needs before it."""
+
+STATE = (
+    '{{if and (eq .State.Status "running") (gt .RestartCount 0) (ge .State.StartedAt "\'"$lately"\'")}}'
+    '"restarting"{{else}}{{json .State.Status}}{{end}}'
+)
+"""
+Template for ``docker container inspect``, to stand in single quotes: a container's state as JSON.
+
+One that crashes again and again runs for a moment each time. So one that Docker itself has started again in
+the last ten seconds counts as restarting: after ten seconds Docker, too, takes it for well.
+"""
+
 HEALTH = (
     '{{with .State.Health}}{{if and (eq .Status "unhealthy") (not .FailingStreak)}}"starting"'
     '{{else}}{{json .Status}}{{end}}{{else}}""{{end}}'
