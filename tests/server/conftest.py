@@ -35,12 +35,28 @@ LABS = Path("/var/lib/standfast")
 LAB = LABS / f"test-{os.getppid() if WORKER else os.getpid()}-{WORKER or 'main'}"
 os.environ["STANDFAST_LAB_DIR"] = str(LAB)
 
+LONGEST = (
+    "test_killed_apply",
+    "test_incident_2",
+    "test_drift",
+    "test_every_operation",
+    "test_backup",
+    "test_restore",
+    "test_main_job",
+    "test_schema",
+    "test_firewall",
+    "test_bench",
+    "test_random_rulesets",
+)
+"""Files that take minutes: begun first, so that not one worker alone goes on at the end."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a real server."""
+    """Everything in this folder needs a real server; files that take long are begun first."""
     for item in items:
         if Path(__file__).parent in Path(item.path).parents:
             item.add_marker("server")
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @dataclass(frozen=True)
