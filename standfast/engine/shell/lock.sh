@@ -9,7 +9,7 @@ export LC_ALL=C
 trap '' HUP PIPE
 client=$1 record=$2 owner=$3 silence=$4 patience=$5
 shift 5
-began= half=
+began= half= unlocked=
 
 say() { echo "$*"; }
 blob() { printf '%s' "$1" | base64 -w 0; }
@@ -23,6 +23,8 @@ write_owner() {
 # Nobody has said how this run ended: say so in its place.
 leave() {
   trap '' TERM
+  # First, because the records can take long on a busy disk.
+  if [ "$1" = unlocked ]; then say "gone unlocked $(base64 -w 0 /run/standfast/unlocked)"; else say "gone $1"; fi
   if [ -n "$began" ]; then
     audit_append "$(journal_cut_record)" > /dev/null 2>&1
     journal_note cut 2> /dev/null
@@ -30,7 +32,6 @@ leave() {
     audit_append "${record%\}},\"outcome\":\"cut off\",\"exit\":null}" > /dev/null 2>&1
   fi
   rm -f /run/standfast/owner.json
-  if [ "$1" = unlocked ]; then say "gone unlocked $(base64 -w 0 /run/standfast/unlocked)"; else say "gone $1"; fi
   exit
 }
 
@@ -38,8 +39,12 @@ leave() {
 # What has come of a line when the time is over is kept: the rest of it comes next.
 listen() {
   local status
+  # Else bash goes on reading after the handler of a signal, for up to its whole time.
+  set -o posix
   IFS= read -r -t "$1" line
   status=$?
+  set +o posix
+  if [ -n "$unlocked" ]; then leave unlocked; fi
   line=$half$line half=
   if [ $status -eq 0 ]; then return 0; fi
   if [ $status -le 128 ]; then leave closed; fi
@@ -131,7 +136,8 @@ obey() {
 mkdir -p -m 700 /run/standfast && exec 9<> /run/standfast/lock 7<> /run/standfast/steps || exit
 flock -n 9 || refuse
 since=$(TZ=UTC printf '%(%Y-%m-%dT%H:%M:%SZ)T' -1)
-trap 'leave unlocked' TERM
+# No more than that: the alarm of `read -t` goes on under a handler, and bash does not survive it there.
+trap 'unlocked=yes' TERM
 rm -f /run/standfast/unlocked
 write_owner || exit
 idle=0

@@ -21,8 +21,8 @@ pid=${owner##*'"pid":'} pid=${pid%%[!0-9]*}
 if [ "$(readlink "/proc/$pid/fd/9")" != /run/standfast/lock ]; then say "changed $(blob "$owner")"; exit; fi
 printf '%s\n' "$note" > /run/standfast/unlocked
 kill -TERM "$pid"
-# Nobody may come between the end of that run and its record.
-flock -w 5 9 || { kill -KILL "$pid"; flock -w 5 9; } || { say "stuck $pid"; exit; }
+# Nobody may come between the end of that run and its record. It still writes its own, on a disk that may be busy.
+flock -w 30 9 || { kill -KILL "$pid"; flock -w 5 9; } || { say "stuck $pid"; exit; }
 rm -f /run/standfast/owner.json
 if line=$(audit_append "${record%\}},\"holder\":$owner}" 2>&1); then
   say "recorded $(blob "${line##*$'\n'}")"
