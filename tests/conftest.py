@@ -18,6 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What is only part of the long run is not here in others; it is not skipped."""
     for item in items:
         if DATABASES & set(getattr(item, "fixturenames", ())):
+            assert item.path.parent.name in ("guard", "schema"), "script/test looks for them only there"
             item.add_marker("database")
     left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
     if left_out:

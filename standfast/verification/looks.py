@@ -89,7 +89,9 @@ def _docker(host: Host) -> dict[str, str]:
         "daemon.json": "cat /etc/docker/daemon.json",
         "daemons": _DAEMONS,
         "daemon sockets": "ss -Hltnp | grep '\"dockerd\"'; true",
-        "containers": "docker ps -aq | xargs -r docker container inspect --format " + shlex.quote(_CONTAINER),
+        "containers": (
+            f"{settled.LATELY}; docker ps -aq | xargs -r docker container inspect --format '{_CONTAINER}'"
+        ),
         "images": "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'",
         "volumes": f"docker volume inspect --format '{{{{json .}}}}' {volumes}; true" if volumes else ":",
     }
@@ -108,9 +110,12 @@ _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRo
 # until then what it serves is neither; so is one that a backup holds. An hour of `start_period` is not
 # waited for.
 _WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ", "backups")
-_SETTLED = f"""health={shlex.quote(settled.HEALTH)}
-{settled.WAIT}
-while docker ps -q | xargs -r docker container inspect --format "$health" | grep -q starting; do
+_SETTLED = f"""{settled.WAIT}
+n=0
+while {settled.LATELY}; told=$(docker ps -q | xargs -r docker container inspect \
+  --format '{settled.STATE} {settled.HEALTH}' | grep starting); do
+  # One that crashes again and again does not settle.
+  case $told in *'"starting"'*) ;; *) n=$((n + 1)); [ $n -lt 30 ] || break ;; esac
   sleep 0.5
 done"""
 _STARTED = f""": > "$work/starting" || exit
@@ -121,8 +126,8 @@ rm -f "$work/starting"
 # Never a container's environment: that is where its secrets are.
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
-    '"labels": {{json .Config.Labels}}, "state": {{json .State.Status}}, "code": {{json .State.ExitCode}}, '
-    f'"health": {settled.HEALTH}, '
+    '"labels": {{json .Config.Labels}}, "code": {{json .State.ExitCode}}, '
+    f'"state": {settled.STATE}, "health": {settled.HEALTH}, '
     '"restart": {{json .HostConfig.RestartPolicy.Name}}, "ports": {{json .HostConfig.PortBindings}}, '
     '"live": {{json .NetworkSettings.Ports}}, "mounts": {{json .Mounts}}}'
 )

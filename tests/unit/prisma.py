@@ -6,6 +6,7 @@ The adapter does not know two of PostgreSQL's types, so two lines are added afte
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -87,9 +88,15 @@ def installed() -> Path:
     mark = hashlib.sha256((PACKAGE + str(_PATCH)).encode()).hexdigest()[:12]
     base = Path(os.environ.get("STANDFAST_CACHE_DIR") or Path.home() / ".cache/standfast")
     folder = base / f"prisma-{mark}"
-    if (folder / "complete").exists():
-        return folder
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs at a time
+        if not (folder / "complete").exists():
+            _install(folder)
+    return folder
+
+
+def _install(folder: Path) -> None:
     (folder / "package.json").write_text(PACKAGE)
     npm = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
     subprocess.run(npm, cwd=folder, check=True)
@@ -99,7 +106,6 @@ def installed() -> Path:
         assert text.count(_PATCH[0]) == 1, "the adapter is another one than this patch is for"
         path.write_text(text.replace(*_PATCH))
     (folder / "complete").touch()
-    return folder
 
 
 def project(folder: Path, url: str) -> None:

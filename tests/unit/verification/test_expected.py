@@ -125,9 +125,7 @@ def test_all_looks_are_one_good_shell_script() -> None:
     for shell in asked.values():
         subprocess.run(["sh", "-n"], input=shell, text=True, check=True)
     own = {"says": "echo 'it'\"'\"'s'", "fails": "echo no >&2; exit 3", "silent": ":"}
-    script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108
-    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
-    said = seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
+    said = told_by(own)
     assert said.text("says") == "it's\n"
     assert said.text("silent") == ""
     with pytest.raises(AssertionError, match="could not look: no"):
@@ -136,21 +134,39 @@ def test_all_looks_are_one_good_shell_script() -> None:
         said.text("unasked")
 
 
+def docker_that_prints(path: Path, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``docker`` with one container, of which it prints what shell code says."""
+    docker = path / "docker"
+    docker.write_text(f"#!/bin/sh\nif [ $1 = ps ]; then echo web; else {shell}; fi\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path}:{os.environ['PATH']}")
+
+
+def told_by(own: dict[str, str]) -> seen.Seen:
+    """What looks say that are run by this machine's shell."""
+    script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108 - a stand-in for /run
+    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
+    return seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
+
+
+@pytest.mark.parametrize("before", ['"running" "starting"', '"restarting" ""'])
 def test_what_containers_serve_is_looked_at_when_they_have_started(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tmp_path / "ready"
+    shell = f"if [ -e {ready} ]; then echo '\"running\" \"healthy\"'; else echo '{before}'; fi"
+    docker_that_prints(tmp_path, shell, monkeypatch)
+    said = told_by({"health web": f"ls {ready}", "clock": f"sleep 0.5; touch {ready}"})
+    assert said.text("health web") == f"{ready}\n"
+
+
+def test_what_crashes_again_and_again_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text(
-        "#!/bin/sh\n"
-        f"if [ $1 = ps ]; then echo web; elif [ -e {tmp_path}/ready ]; then echo healthy; else echo starting; fi\n"
-    )
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    own = {"health web": f"ls {tmp_path}/ready", "clock": f"sleep 0.5; touch {tmp_path}/ready"}
-    script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108
-    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
-    said = seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
-    assert said.text("health web") == f"{tmp_path}/ready\n"
+    docker_that_prints(tmp_path, 'echo \'"restarting" ""\'', monkeypatch)
+    # Of the half second between two looks nothing is waited for.
+    monkeypatch.setattr(looks, "_STARTED", looks._STARTED.replace("sleep 0.5", "sleep 0"))
+    assert told_by({"containers": "docker container inspect"}).text("containers") == '"restarting" ""\n'
 
 
 def test_no_environment_of_a_container_comes_over() -> None:
