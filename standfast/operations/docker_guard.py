@@ -14,10 +14,12 @@ from standfast.operations.change import Change
 from standfast.operations.files import Activation
 from standfast.rendering import plain
 
+SYSTEMD = "/etc/systemd/system"
 UNITS = {
-    "/etc/systemd/system/standfast-docker-guard.service": "guards/standfast-docker-guard.service.j2",
-    f"/etc/systemd/system/{SOCKET}": f"guards/{SOCKET}.j2",
-    "/etc/systemd/system/docker.service.d/standfast-guard.conf": "guards/docker.service.conf.j2",
+    f"{SYSTEMD}/standfast-docker-guard-failed.service": "guards/standfast-docker-guard-failed.service.j2",
+    f"{SYSTEMD}/standfast-docker-guard.service": "guards/standfast-docker-guard.service.j2",
+    f"{SYSTEMD}/{SOCKET}": f"guards/{SOCKET}.j2",
+    f"{SYSTEMD}/docker.service.d/standfast-guard.conf": "guards/docker.service.conf.j2",
 }
 READ_UNITS = Activation(Change("reload", "systemd", "reads the new unit"), "systemctl daemon-reload")
 

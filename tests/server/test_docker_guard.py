@@ -236,6 +236,21 @@ def test_hung_and_docker_starts(site: Subject) -> None:
     site.root("systemctl reload docker")  # the guard is back by now, and so it comes back into force
 
 
+def test_it_fails_again_and_again_while_docker_starts(site: Subject) -> None:
+    """Docker is asked to look at it each time, which must not count as one more start of Docker."""
+    folder = "/run/systemd/system/docker.service.d"
+    site.root(f"mkdir -p {folder}; printf '[Service]\\nExecStartPre=/bin/sleep 5\\n' > {folder}/zz-slow.conf")
+    site.root("systemctl daemon-reload; systemctl reset-failed docker; systemctl restart --no-block docker")
+    wait_for(lambda: "start-pre" in site.root("systemctl show -P SubState docker"), PATIENCE)
+    ask = "curl -s -m 5 --unix-socket /run/docker/plugins/standfast.sock -d '' http://guard/Plugin.Activate"
+    site.root(f"for n in 1 2 3; do {ask}; kill -9 {PLUGIN}; sleep 0.5; done")
+    assert "start-pre" in site.root("systemctl show -P SubState docker")
+    wait_for(lambda: "start" not in site.root("systemctl show -P SubState docker"), PATIENCE)
+    assert site.root("systemctl show -P SubState docker") == "running\n"
+    assert site.root("systemctl show -P NRestarts docker") == "0\n"
+    site.root(f"rm {folder}/zz-slow.conf; systemctl daemon-reload")
+
+
 def test_its_program_is_deleted(site: Subject) -> None:
     """Docker's commands work on, Docker starts, the plan says what is missing, and apply repairs it."""
     site.root(compose("up --detach"))
