@@ -101,8 +101,8 @@ def write(lab: Lab, servers: Iterable[Reachable]) -> None:
 
 
 def _block(lab: Lab, server: Reachable) -> str:
-    # The post-quantum key exchange takes six times the processor of all else that ssh does, and the lab is on
-    # this machine.
+    # The post-quantum key exchange takes five times the processor of all else that ssh does, and the lab is
+    # on this machine.
     return f"""Host {server.name}
     HostName {server.address}
     User {ACCOUNT}

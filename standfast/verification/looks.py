@@ -123,7 +123,7 @@ _STARTED = f""": > "$work/starting" || exit
 timeout 60 sh -c {shlex.quote(_SETTLED)} > /dev/null 2>&1 < /dev/null
 rm -f "$work/starting"
 }} &"""
-# Never a container's environment: that is where its secrets are.
+# Never a container's environment: that is where its secrets are. For single quotes, as `settled.STATE` is.
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
     '"labels": {{json .Config.Labels}}, "code": {{json .State.ExitCode}}, '

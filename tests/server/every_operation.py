@@ -254,7 +254,7 @@ GUARDED = {"docker": {}, "guards": {"docker": True}}
 GUARD = "standfast-docker-guard.socket"
 GUARD_FILES = ("/etc/standfast/guards.json", "/usr/local/lib/standfast/docker-guard-settle")
 GUARD_UNITS = ("/etc/systemd/system/standfast-docker-guard-failed.service",
-    "/etc/systemd/system/standfast-docker-guard.service", f"/etc/systemd/system/{GUARD}",
+               "/etc/systemd/system/standfast-docker-guard.service", f"/etc/systemd/system/{GUARD}",
                "/etc/systemd/system/docker.service.d/standfast-guard.conf")  # fmt: skip
 PRUNED = "docker volume prune -f 2>&1 | grep -c 'refused by standfast'"
 ONE, TWO = compose_file("web"), compose_file("web", "job")

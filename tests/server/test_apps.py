@@ -334,6 +334,12 @@ def _wait_for_docker(world: World) -> None:
         time.sleep(1)
 
 
+def _wait_until_it_runs(world: World, service: str) -> None:
+    """Until Docker calls a service running, at this moment at least."""
+    status = f"docker inspect -f '{{{{.State.Status}}}}' demo-{service}-1"
+    world.run(f'until [ "$({status})" = running ]; do sleep 0.1; done')
+
+
 def refusal(world: World, code: int = 6) -> str:
     """What the plan is refused with."""
     return world.repository.standfast("plan", "lab", *ONLY, expect=code).stderr
@@ -358,9 +364,9 @@ def test_service_that_crashes_is_not_well_while_it_runs(world: World) -> None:
     crashing = "command: [sh, -c, sleep 2; cat /missing]"
     world.write(COMPOSE.replace("    environment: {GREETING", f"    {crashing}\n    environment: {{GREETING"))
     assert "Crashing again and again: app" in world.apply(expect=1)
-    wait_until_it_runs(world, "app")
+    _wait_until_it_runs(world, "app")
     assert world.plan() == {"app": "run"}
-    wait_until_it_runs(world, "app")
+    _wait_until_it_runs(world, "app")
     verified = world.repository.standfast("verify", "lab", expect=1).stdout
     assert "test_service_runs[test-apps-demo/app]" in verified
     assert "Crashing again and again: app" in world.apply(expect=1)
@@ -370,17 +376,11 @@ def test_service_that_was_started_again_once_is_waited_for(world: World) -> None
     world.apply()
     world.run("kill -9 $(docker inspect -f '{{.State.Pid}}' demo-side-1)")
     world.run("until [ \"$(docker inspect -f '{{.RestartCount}}' demo-side-1)\" = 1 ]; do sleep 0.1; done")
-    wait_until_it_runs(world, "side")
+    _wait_until_it_runs(world, "side")
     before = world.containers()
     world.apply()
     assert world.plan() == {}
     assert world.containers() == before
-
-
-def wait_until_it_runs(world: World, service: str) -> None:
-    """Until Docker calls a service running, at this moment at least."""
-    status = f"docker inspect -f '{{{{.State.Status}}}}' demo-{service}-1"
-    world.run(f'until [ "$({status})" = running ]; do sleep 0.1; done')
 
 
 def test_service_that_ends_by_itself(world: World) -> None:
