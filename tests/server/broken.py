@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.server.drifts import listens
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -41,7 +43,7 @@ BY_HAND: tuple[Broken, ...] = (
         "systemctl disable -q standfast-watchdog", ("test_unit_starts_at_boot standfast-watchdog.service",)
     ),
     Broken(
-        "systemd-run -q --unit=broken false; sleep 0.2",
+        "systemd-run -q --unit=broken false; until systemctl -q is-failed broken; do sleep 0.1; done",
         ("test_no_unit_has_failed",),
         "systemctl reset-failed broken",
     ),
@@ -111,7 +113,7 @@ BY_HAND: tuple[Broken, ...] = (
     ),
     Broken(
         "iptables -I STANDFAST-INPUT -p tcp --dport 7000 -j ACCEPT; "
-        "systemd-run -q --unit=by-hand python3 -m http.server 7000; sleep 0.5",
+        f"systemd-run -q --unit=by-hand python3 -m http.server 7000; {listens(7000)}",
         ("test_nothing_else_is_let_in ipv4", "test_nothing_else_that_listens_is_let_in"),
         "systemctl stop by-hand",
     ),
@@ -208,11 +210,12 @@ OUTAGE: tuple[Broken, ...] = (
         ),
     ),
     Broken(
-        "sed -i s/true/false/ /etc/docker/daemon.json; systemctl reload docker; sleep 0.5",
+        "sed -i s/true/false/ /etc/docker/daemon.json; systemctl reload docker; "
+        "until docker info -f '{{{{.LiveRestoreEnabled}}}}' | grep -q false; do sleep 0.1; done",
         ("test_containers_keep_running_when_docker_restarts",),
     ),
     Broken(
-        "cp /usr/bin/python3 /root/dockerd; systemd-run -q /root/dockerd -m http.server 2375; sleep 0.5",
+        f"cp /usr/bin/python3 /root/dockerd; systemd-run -q /root/dockerd -m http.server 2375; {listens(2375)}",
         ("test_there_is_exactly_one_daemon", "test_the_daemon_listens_on_no_port"),
     ),
     Broken(

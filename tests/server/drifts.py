@@ -19,6 +19,11 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0JYV1pOqc2aBCbTqL0BQhXcBP1TkYGpZtFv
 SLEEP = "--entrypoint sleep toybox/web:1 infinity"
 
 
+def listens(port: int, kind: str = "t") -> str:
+    """Shell code that waits until something listens on a port: ``t`` for TCP, ``u`` for UDP."""
+    return f"until ss -Hln{kind} sport = :{port} | grep -q .; do sleep 0.1; done"
+
+
 @dataclass(frozen=True)
 class Injected:
     """One thing that somebody does to a server by hand."""
@@ -344,7 +349,7 @@ UNITS = (
     ),
     Injected(
         "a service that failed",
-        "systemd-run --quiet --unit=import false; sleep 0.3",
+        "systemd-run --quiet --unit=import false; until systemctl --quiet is-failed import; do sleep 0.1; done",
         "systemctl reset-failed import",
         "unit:import.service",
         ("failed (exit-code)",),
@@ -465,7 +470,7 @@ DOCKER = (
     ),
     Injected(
         "a container in the host's network",
-        "docker run -d --name hosted --network host --entrypoint python3 toybox/web:1 -m http.server 7070; sleep 1",
+        f"docker run -d --name hosted --network host --entrypoint python3 toybox/web:1 -m http.server 7070; {listens(7070)}",
         "docker rm -f hosted",
         "port:tcp/7070",
         ("in container hosted", "does not let it in"),
@@ -521,7 +526,7 @@ DOCKER = (
         "mkdir -p /var/lib/docker/second /run/docker2; setsid unshare --net dockerd --data-root /var/lib/docker/second --exec-root /run/docker2 "
         "--pidfile /run/docker2.pid -H unix:///run/docker2/docker.sock --iptables=false --ip6tables=false --bridge=none "
         "--config-file /dev/null > /var/tmp/docker2.log 2>&1 < /dev/null & "
-        "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -S /run/docker2/docker.sock ] && break; sleep 0.3; done",
+        "until [ -S /run/docker2/docker.sock ]; do sleep 0.3; done",
         "kill $(cat /run/docker2.pid); while [ -e /run/docker2.pid ]; do sleep 0.2; done; "
         "rm -rf /run/docker2* /var/lib/docker/second",
         "daemon:/var/lib/docker/second",
@@ -534,7 +539,8 @@ DOCKER = (
 PORTS = (
     Injected(
         "a program that listens on a TCP port",
-        "setsid python3 -m http.server 9999 --directory /mnt > /dev/null 2>&1 < /dev/null & echo $! > /run/web.pid; sleep 0.7",
+        "setsid python3 -m http.server 9999 --directory /mnt > /dev/null 2>&1 < /dev/null & echo $! > /run/web.pid; "
+        + listens(9999),
         "kill $(cat /run/web.pid)",
         "port:tcp/9999",
         ("python3", "http.server 9999", "does not let it in"),
@@ -543,7 +549,7 @@ PORTS = (
     Injected(
         "a program that listens on a UDP port",
         "setsid python3 -c 'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); "
-        's.bind(("", 1194)); time.sleep(999)\' > /dev/null 2>&1 < /dev/null & echo $! > /run/vpn.pid; sleep 0.5',
+        's.bind(("", 1194)); time.sleep(999)\' > /dev/null 2>&1 < /dev/null & echo $! > /run/vpn.pid; ' + listens(1194, "u"),
         "kill $(cat /run/vpn.pid)",
         "port:udp/1194",
         ("python3",),
@@ -551,7 +557,8 @@ PORTS = (
     ),
     Injected(
         "a program that listens on an IPv6 address only",
-        "setsid python3 -m http.server 9998 --bind :: --directory /mnt > /dev/null 2>&1 < /dev/null & echo $! > /run/web6.pid; sleep 0.7",
+        "setsid python3 -m http.server 9998 --bind :: --directory /mnt > /dev/null 2>&1 < /dev/null & "
+         f"echo $! > /run/web6.pid; {listens(9998)}",
         "kill $(cat /run/web6.pid)",
         "port:tcp/9998",
         ("http.server 9998",),

@@ -78,7 +78,8 @@ def test_the_disk_of_a_declared_volume(trial: Repository, spare_server: Server) 
 def test_two_docker_daemons(trial: Repository, spare_server: Server) -> None:
     remote(
         spare_server,
-        "cp /bin/sleep /tmp/dockerd; for n in 100 101; do setsid /tmp/dockerd $n >/dev/null 2>&1 & done; sleep 0.3",
+        "cp /bin/sleep /tmp/dockerd; for n in 100 101; do setsid /tmp/dockerd $n >/dev/null 2>&1 & done; "
+        "until [ $(pidof dockerd | wc -w) = 2 ]; do sleep 0.1; done",
     )
     said = refused(trial, spare_server)
     assert "2 Docker daemons run: pid " in said
