@@ -33,7 +33,7 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 from typing_extensions import override
 
-from standfast.engine import fact_trace
+from standfast.engine import fact_trace, match_exec  # noqa: F401 - the import of match_exec is its use
 from standfast.engine.session import ReadyClient
 from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS

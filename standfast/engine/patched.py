@@ -1,11 +1,12 @@
 """
-gevent's patch of the standard library, for the process that works on servers.
+gevent's patch of the standard library, for the process that works on servers; and paramiko without `invoke`.
 
 pyinfra runs servers in greenlets; sockets, threads and subprocesses must know that before anything
 uses them. Modules that import pyinfra import this one first; pure ones do not, so that they can be
 used in a process that has threads of its own (pytest-xdist's workers, for example).
 """
 
+import sys
 from functools import cache
 from importlib import metadata
 
@@ -19,3 +20,11 @@ try:
     monkey.patch_all(ssl=False)
 finally:
     metadata.entry_points = _entry_points
+
+# paramiko imports invoke for `Match exec` alone, which takes 60 ms; `match_exec` does that without it.
+sys.modules.setdefault("invoke", None)  # type: ignore[arg-type] # None: an import of it fails
+try:
+    import paramiko.config as _  # noqa: F401 - now, while invoke is hidden
+finally:
+    if sys.modules["invoke"] is None:
+        del sys.modules["invoke"]
