@@ -47,6 +47,11 @@ LONGEST = (
     "test_firewall",
     "test_bench",
     "test_random_rulesets",
+    "test_toybox",
+    "test_docker_guard",
+    "test_snapshots",
+    "test_lock",
+    "test_watchdog",
 )
 """Files that take minutes: begun first, so that not one worker alone goes on at the end."""
 
