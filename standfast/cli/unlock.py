@@ -56,7 +56,11 @@ def unlock(environment: str, limit: tuple[str, ...], reason: str, yes: bool) -> 
             click.echo("nothing was unlocked", err=True)
             raise click.exceptions.Exit(0)
         by = caller(servers.loaded, "unlock")
-        for name, running in library.unlock(servers, by, owners, reason, waiting.tell).items():
+        if owners:
+            waiting.step("waiting until what was ended has written its records, up to 30 s")
+        ended = library.unlock(servers, by, owners, reason, waiting.tell)
+        waiting.pause()
+        for name, running in ended.items():
             click.echo(f"{name}: unlocked{_still_running(running)}")
         errors = dict(servers.failures)
     print_errors(errors)

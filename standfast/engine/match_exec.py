@@ -1,8 +1,8 @@
 """
 `Match exec "command"` in the user's SSH configuration, as OpenSSH does it.
 
-pyinfra hands the command to the shell as the name of a script, so that it never matches, and lets it
-write among our own output.
+pyinfra hands the command to the shell as the name of a script, so that one with arguments never
+matches, and lets it write among our own output.
 """
 
 import standfast.engine.patched  # noqa: F401 - before anything imports pyinfra

@@ -189,6 +189,7 @@ def test_unlock_ends_a_run_and_its_owner_hears_why(repository: Repository, spare
         done = repository.standfast("unlock", "lab", "--reason", 'forgot it, "really"', "--yes", expect=0)
         assert f"held by {OWNER}" in done.stderr
         assert "test-spare: unlocked. A command of" in done.stdout
+        assert "waiting until what was ended has written its records" in done.stderr
         assert "create /etc/trial/slow. The next apply waits for it" in done.stdout
         go_on(spare_server)
         _, errors = first.communicate(timeout=60)
