@@ -42,7 +42,7 @@ def _base(name: str, host: Host) -> dict[str, str]:
     return {
         "name": "hostname",
         "own address": f"getent ahosts {shlex.quote(name)}",
-        "time zone": "readlink -f /etc/localtime",
+        "time zone": "readlink /etc/localtime",
         "clock": "date +%s",
         "packages": f"dpkg-query -W -f {_PACKAGE} {shlex.join(packages(host))}; true",
         "accounts": f"for user in {users}; do getent passwd -- $user; done; true",

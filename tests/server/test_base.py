@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -78,6 +79,17 @@ def test_cron_knows_the_new_time_zone(base: Subject) -> None:
     started = base.root("stat -c %Y /proc/$(systemctl show -p MainPID --value cron)")
     changed = base.root("stat -c %Y /etc/localtime")
     assert int(started) >= int(changed)
+
+
+def test_a_zone_that_is_another_name_for_one(base: Subject) -> None:
+    """In the time zone database UTC is a link to Etc/UTC."""
+    base.declare(timezone="UTC")
+    base.apply()
+    verification = json.loads(base.repository.standfast("verify", "lab", "--json").stdout)
+    outcomes = {check["check"].partition("[")[0]: check["outcome"] for check in verification["checks"]}
+    assert outcomes["test_timezone"] == "passed"
+    base.declare(timezone="Asia/Tokyo")
+    base.apply()
 
 
 def test_repair(base: Subject) -> None:
