@@ -23,11 +23,18 @@ from standfast.facts.answer import STATUS
 
 FOLDER = "/var/lib/standfast/facts"
 CHAINS = 4  # commands that run at the same time
-SECONDS = 20  # what a script may take, and the 8th part of a second for each command
+SECONDS = 60  # what a script may take, and the 8th part of a second for each command
 """Facts that are not answered by then are fetched as usual."""
 
 _SUM = "trace"  # the file beside the answers with the checksum of the trace that was asked
 _SOUND = f"( cd {FOLDER} && sha256sum -c --status sum )"
+# Of a command that is ended, the shell may live a moment longer than what it waits for, and take that for an
+# answer: "stat failed". So all that was written in the last second before the end is thrown away.
+_LIMITED = """limited() {
+  read -r _ seconds _ < "$1" && end=$(mktemp ../end.XXXXXXXX) || return
+  touch -d "@$(($(date +%s) + seconds))" "$end" || return
+  timeout $((seconds + 1)) sh "$1" || find . -type f -newer "$end" -delete
+}"""
 # Takes the script and its checksum as an archive on standard input.
 WRITE = f"""set -e; umask 077; mkdir -p -m 700 {FOLDER}; new=$(mktemp -d {FOLDER}.XXXXXXXX)
 trap 'rm -rf "$new"' EXIT
@@ -51,7 +58,7 @@ def asking(*, trace: bool, further: bool) -> str:
         "trap 'rm -rf \"$work\"' EXIT",
         *(["gzip -d > ../further.sh"] if further else []),
         "exec 3>&1 > /dev/null 2>&1 < /dev/null",
-        'limited() { read -r _ seconds _ < "$1" && timeout "$seconds" sh "$1"; }',
+        _LIMITED,
         *(["limited ../further.sh 3>&- &"] if further else []),
         *([f"{{ {_SOUND} && cp {FOLDER}/sum {_SUM} && limited {FOLDER}/run.sh; }} 3>&- &"] if trace else []),
         "wait",

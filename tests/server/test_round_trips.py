@@ -7,9 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
+from standfast.engine import fact_trace
+from standfast.facts.answer import STATUS
+from standfast.facts.files import File
 from standfast.lab.nspawn import Server
 from tests.server.conftest import Repository, wait_for_sshd
 from tests.server.test_engine import only_this_deploy, remote
@@ -201,6 +205,20 @@ def test_a_list_that_hangs_is_given_up(repository: Repository, spare_server: Ser
     remote(spare_server, f"cd {TRACE}; {hanging}; echo other > /etc/trial/1")
     assert repository.targets() == ["/etc/trial/1"]
     assert "sleep 1000" not in remote(spare_server, "ps -eo args")
+
+
+def test_what_a_command_that_was_ended_says_last_is_no_answer(
+    repository: Repository, spare_server: Server
+) -> None:
+    """stat(1) is dead, and its shell, which hears of the end a moment later, says that it failed."""
+    only_this_deploy(repository, spare_server, MANY.format(count=3))
+    write_by_hand(spare_server, 3)
+    apply(repository)
+    answer = fact_trace.name(File().command("/etc/trial/1").get_raw_value())
+    late = f"# 1 second\ntrap : TERM\nsleep 1000 || echo {STATUS}3 > {answer}\n"
+    remote(spare_server, f"cd {TRACE}; printf %s {quote(late)} > run.sh; sha256sum run.sh > sum")
+    remote(spare_server, "echo other > /etc/trial/1")
+    assert repository.targets() == ["/etc/trial/1"]
 
 
 def test_an_account_that_may_not_read_the_list_asks_as_usual(

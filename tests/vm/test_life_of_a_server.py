@@ -117,21 +117,25 @@ def boot_id(server: Server) -> str:
     return server.run("cat /proc/sys/kernel/random/boot_id").stdout
 
 
+@pytest.mark.kernel
 def test_the_plan_of_a_blank_server_changes_nothing(infra: Repository, planned: dict[str, Any]) -> None:
     assert len(planned["hosts"][0]["changes"]) > 25
     assert plan(infra)["hosts"][0]["changes"] == planned["hosts"][0]["changes"]
 
 
+@pytest.mark.kernel
 def test_apply_does_what_the_plan_listed(infra: Repository, planned: dict[str, Any]) -> None:
     done = apply(infra)
     assert done["hosts"][0]["done"] == planned["hosts"][0]["changes"]
     assert [check for check in done["verification"]["checks"] if check["outcome"] == "failed"] == []
 
 
+@pytest.mark.kernel
 def test_a_second_apply_changes_nothing(infra: Repository) -> None:
     assert apply(infra)["hosts"][0]["done"] == []
 
 
+@pytest.mark.kernel
 def test_the_site_answers_from_outside(server: Server) -> None:
     manage(server, "fill --users 20")
     assert json.loads(ask(server).stdout)
@@ -158,6 +162,7 @@ def test_everything_is_back_after_a_reboot(infra: Repository, driver: Driver, se
     verify(infra)
 
 
+@pytest.mark.kernel
 def test_a_power_cut_loses_no_row_that_was_promised(
     infra: Repository, driver: Driver, server: Server
 ) -> None:
@@ -212,6 +217,7 @@ def test_nothing_has_to_be_changed_after_all_that(infra: Repository) -> None:
     assert plan(infra, expect=0)["hosts"][0]["changes"] == []
 
 
+@pytest.mark.kernel
 def test_nothing_is_left_behind(driver: Driver, server: Server) -> None:
     folder: Path = server.folder
     driver.destroy(server.name)
