@@ -558,7 +558,7 @@ PORTS = (
     Injected(
         "a program that listens on an IPv6 address only",
         "setsid python3 -m http.server 9998 --bind :: --directory /mnt > /dev/null 2>&1 < /dev/null & "
-         f"echo $! > /run/web6.pid; {listens(9998)}",
+        f"echo $! > /run/web6.pid; {listens(9998)}",
         "kill $(cat /run/web6.pid)",
         "port:tcp/9998",
         ("http.server 9998",),

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
 from tests.server.conftest import STANDFAST, Repository
 from tests.server.subject import Subject
+from tests.server.test_lock import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -155,21 +155,13 @@ def test_an_installation_outlives_the_controller(base: Subject) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: base.root("pgrep -x apt-get || :").strip() != "")
+    wait_for(lambda: base.root("pgrep -x apt-get || :").strip() != "", 60)
     controller.send_signal(signal.SIGKILL)
     controller.wait()
     # It goes on; one apt-get follows the other there, and in between none runs.
-    wait_for(lambda: base.root("command -v psql; pgrep -x apt-get || :").strip() == "/usr/bin/psql")
+    wait_for(lambda: base.root("command -v psql; pgrep -x apt-get || :").strip() == "/usr/bin/psql", 60)
     assert base.root("dpkg --audit").strip() == ""
     base.apply()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is true; up to a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.1)
 
 
 def test_own_key_cannot_be_taken_away(base: Subject) -> None:
