@@ -95,12 +95,15 @@ def asking(find: str, psql: str, query: str) -> StringCommand:
     + find, psql: as for `DatabaseGuard`; here psql reads its standard input
     """
     return script(
-        f"{QUESTION}id=$({find}) || exit\n"
-        '[ -n "$id" ] || { echo absent; exit 0; }\n'
+        f"{QUESTION}ask() {{\n"
+        f"id=$({find}) || return\n"
+        '[ -n "$id" ] || { echo absent; return 0; }\n'
         f"query={shlex.quote(query)}\n"
         f"if said=$(printf '%s\\n' \"$query\" | timeout {SECONDS} env {psql} 2>&1); then\n"
         "  printf '%s\\n' \"$said\"\n"
         "else\n"
         "  printf 'silent %s\\n' \"$(printf '%s\\n' \"$said\" | tail -n 1)\"\n"
-        "fi"
+        "fi\n"
+        "}\n"
+        "undisturbed ask"
     )

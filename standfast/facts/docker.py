@@ -59,6 +59,7 @@ listed() {{
   printf '%s\\n' "$found" | sed 1d
 }}
 trap 'answered "$?"; exit "$?"' EXIT
+{settled.UNDISTURBED}
 {settled.WAIT}
 """
 
@@ -241,9 +242,12 @@ class Contents(Fact[Held]):
     @override
     def command(self) -> StringCommand:
         return script(
-            f"{QUESTION}ids=$(listed ps --all --no-trunc --format 'table {{{{.ID}}}}') || exit\n"
-            f"{settled.LATELY}\n"
-            f"[ -z \"$ids\" ] || docker container inspect --format '{CONTAINER}' $ids || gone=$?\n"
+            f"{QUESTION}containers() {{\n"
+            "  ids=$(listed ps --all --no-trunc --format 'table {{.ID}}') || return\n"
+            f"  {settled.LATELY}\n"
+            f"  [ -z \"$ids\" ] || docker container inspect --format '{CONTAINER}' $ids\n"
+            "}\n"
+            "undisturbed containers || gone=$?\n"
             "echo images; ids=$(listed image ls --no-trunc --format 'table {{.ID}}') || exit\n"
             f"[ -z \"$ids\" ] || docker image inspect --format '{IMAGE}' $ids || gone=$?\n"
             'exit "${gone:-0}"'

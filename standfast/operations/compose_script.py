@@ -99,9 +99,10 @@ _WAIT = f"""all_well() {{
     exit "$worst"
   }}
 }}
+{settled.UNDISTURBED}
 settle() {{
   until=$(($(date +%s) + timeout))
-  until all_well; do
+  until undisturbed all_well; do
     [ "$?" = 1 ] || {{ said='A service has ended.'; failed; }}
     if [ "$(date +%s)" -ge "$until" ]; then
       crashing; said="Not all services are well after $timeout s."; failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from standfast.host.backup import settled
 from standfast.inventory.schema import App, Host, Site
@@ -109,20 +109,14 @@ _DAEMON = "{{json .LiveRestoreEnabled}} {{json .LoggingDriver}} {{json .DockerRo
 # A container that was just started, or whose Docker was, is neither well nor ill until it was asked, and
 # until then what it serves is neither; so is one that a backup holds. An hour of `start_period` is not
 # waited for.
-_WHEN_STARTED = ("containers", "app ", "health ", "upstreams", "site ", "backups")
-_SETTLED = f"""{settled.WAIT}
-n=0
+_OF_CONTAINERS = ("containers", "app ", "health ", "upstreams", "site ", "backups")
+_STARTED = f"""n=0
 while {settled.LATELY}; told=$(docker ps -q | xargs -r docker container inspect \
   --format '{settled.STATE} {settled.HEALTH}' | grep starting); do
   # One that crashes again and again does not settle.
   case $told in *'"starting"'*) ;; *) n=$((n + 1)); [ $n -lt 30 ] || break ;; esac
   sleep 0.5
 done"""
-_STARTED = f""": > "$work/starting" || exit
-{{
-timeout 60 sh -c {shlex.quote(_SETTLED)} > /dev/null 2>&1 < /dev/null
-rm -f "$work/starting"
-}} &"""
 # Never a container's environment: that is where its secrets are. For single quotes, as `settled.STATE` is.
 _CONTAINER = (
     '{"image": {{json .Image}}, "named": {{json .Config.Image}}, '
@@ -240,29 +234,38 @@ def script(asked: Mapping[str, str]) -> str:
     Shell code for root that runs all looks, some at a time, and prints an archive with what they said.
 
     A look that does not end is given up, so that the others are told. What containers serve is looked at
-    when none of them is starting any more, or after a minute.
+    when none of them is starting any more, or after a minute; and again, if a backup has held one meanwhile.
     """
-    names = list(asked)
+    numbers = dict(zip(asked, range(len(asked)), strict=True))
+    served = [name for name in asked if name.startswith(_OF_CONTAINERS)]
     lines = [
         "work=$(mktemp -d /run/standfast-verify.XXXXXXXX) || exit",
         "trap 'rm -rf \"$work\"' EXIT",
-        _STARTED,
         _RUN,
+        *_begun([name for name in asked if name not in served], asked, numbers),
+        f"for try in $(seq {settled.TRIES}); do",
+        settled.QUIET,
+        f"timeout 60 sh -c {shlex.quote(_STARTED)} > /dev/null 2>&1 < /dev/null",
+        "wait",
+        *_begun(served, asked, numbers),
+        "wait",
+        f"{settled.DISTURBED} || break",
+        "done",
     ]
-    for start in range(min(CHAINS, len(names))):
-        lines += ["{", *_runs(asked, range(start, len(names), CHAINS), names), "} &"]
-    return "\n".join([*lines, "wait", 'tar -C "$work" -cf - . | gzip -1', ""])
+    return "\n".join([*lines, 'tar -C "$work" -cf - . | gzip -1', ""])
 
 
 _RUN = """export LC_ALL=C
 run() {
-  while [ "$3" ] && [ -e "$work/starting" ]; do sleep 0.05; done
   timeout 60 sh -c "$2" > "$work/$1.out" 2> "$work/$1.err" < /dev/null
   echo $? > "$work/$1.status"
 }"""
 
 
-def _runs(asked: Mapping[str, str], numbers: Iterable[int], names: list[str]) -> Iterable[str]:
-    for number in numbers:
-        when = "started" if names[number].startswith(_WHEN_STARTED) else "''"
-        yield f"run {number} {shlex.quote(asked[names[number]])} {when}"
+def _begun(names: Sequence[str], asked: Mapping[str, str], numbers: Mapping[str, int]) -> Iterator[str]:
+    """Chains of looks that run beside each other in the background."""
+    for start in range(min(CHAINS, len(names))):
+        yield "{"
+        for name in names[start::CHAINS]:
+            yield f"run {numbers[name]} {shlex.quote(asked[name])}"
+        yield "} &"

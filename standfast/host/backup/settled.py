@@ -21,6 +21,36 @@ Shell code: wait until no backup holds a container, for a minute; after that the
 What a dead run has held, as a power cut leaves it, is not waited for.
 """
 
+_NOTED = f"$(stat -c %y {layout.STATE} 2> /dev/null || :)"
+"""When a container was held or let go for the last time: the note about it comes and goes there."""
+
+QUIET = f"""while noted={_NOTED}
+{WAIT}
+[ "$noted" != "{_NOTED}" ]; do :; done"""
+"""Shell code: the same, and keep in mind when it was, for `DISTURBED`."""
+
+DISTURBED = f'[ "$noted" != "{_NOTED}" ]'
+"""
+Shell code: whether a backup may have held a container since `QUIET`, so that what was seen may mislead.
+
+A look takes seconds on a busy server, and a container is held for tenths of one.
+"""
+
+TRIES = 3
+"""A server may make one short copy after the other."""
+
+UNDISTURBED = f"""undisturbed() {{
+  for try in $(seq {TRIES}); do
+    {QUIET}
+    code=0
+    told=$("$@") || code=$?
+    {DISTURBED} || break
+  done
+  [ -z "$told" ] || printf '%s\\n' "$told"
+  return "$code"
+}}"""
+"""Shell function: the output and the status of a look at containers that no backup has disturbed."""
+
 LATELY = 'lately=$(date --utc --date "-10 seconds" +%Y-%m-%dT%H:%M:%S)'
 """Shell code that `STATE` needs before it."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from standfast.host.backup import layout
 from standfast.inventory.loader import load
 from standfast.inventory.schema import Host, Site
 from standfast.verification import expected, looks, outside, seen, sites
@@ -142,9 +143,14 @@ def docker_that_prints(path: Path, shell: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", f"{path}:{os.environ['PATH']}")
 
 
-def told_by(own: dict[str, str]) -> seen.Seen:
-    """What looks say that are run by this machine's shell."""
+def told_by(own: dict[str, str], backups: Path = Path("/nowhere")) -> seen.Seen:
+    """
+    What looks say that are run by this machine's shell.
+
+    + backups: stands for the folder in which a backup notes what it holds
+    """
     script = looks.script(own).replace("/run/standfast-verify", "/tmp/standfast-verify")  # noqa: S108 - a stand-in for /run
+    script = script.replace(str(layout.STATE), str(backups))
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
     return seen.Seen(seen.unpacked(done.stdout, list(own)), time.time())
 
@@ -167,6 +173,22 @@ def test_what_crashes_again_and_again_is_not_waited_for_without_end(
     # Of the half second between two looks nothing is waited for.
     monkeypatch.setattr(looks, "_STARTED", looks._STARTED.replace("sleep 0.5", "sleep 0"))
     assert told_by({"containers": "docker container inspect"}).text("containers") == '"restarting" ""\n'
+
+
+def test_what_a_backup_has_disturbed_is_looked_at_again(tmp_path: Path) -> None:
+    """It held a container when `verify` looked at it, and had let it go before the look was over."""
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    os.utime(backups, (0, 0))  # the time of a folder is exact to some thousandths of a second
+    note, again, clock = backups / "held.json", tmp_path / "again", tmp_path / "clock"
+    disturbed = f": > {note}; rm {note}; : > {again}; echo paused"
+    own = {
+        "containers": f"if [ -e {again} ]; then echo running; else {disturbed}; fi",
+        "clock": f"echo once >> {clock}; wc -l < {clock}",
+    }
+    said = told_by(own, backups)
+    assert said.text("containers") == "running\n"
+    assert said.text("clock") == "1\n"
 
 
 def test_no_environment_of_a_container_comes_over() -> None:
