@@ -44,7 +44,9 @@ def timezone(zone: str) -> Generator[StringCommand, None, None]:
     if present.known is False:
         raise Refused(
             f"timezone: expected a zone that the server knows, not {zone}. "
-            "`timedatectl list-timezones` on the server lists them. Nothing was changed."
+            "`timedatectl list-timezones` on the server lists them; Debian 13 and Ubuntu 24.04 keep old "
+            "names, such as Asia/Calcutta, in a package of its own, tzdata-legacy: choose the "
+            "new name. Nothing was changed."
         )
     if present.linked == zone and present.written in {zone, None}:
         host.noop(f"the time zone is {zone}")

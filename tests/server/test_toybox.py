@@ -20,6 +20,7 @@ from standfast.inventory.schema import Host
 from standfast.inventory.secrets import SecretValue
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
+from standfast.lab.processes import wait_until
 from standfast.rendering import render
 
 TOYBOX = Path(__file__).resolve().parents[2] / "examples/toybox"
@@ -365,26 +366,16 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, how: signal.Signals
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert until(30, lambda: any(cache.glob("postgres-*/mmdebstrap.*/usr/bin")))
+        assert wait_until(lambda: any(cache.glob("postgres-*/mmdebstrap.*/usr/bin")), 30)
         build.send_signal(how)
         assert build.wait(timeout=30) == (-9 if how == signal.SIGKILL else 130)
-        assert until(60, lambda: not programs_with(str(cache)))
+        assert wait_until(lambda: not programs_with(str(cache)), 60)
     finally:
         build.kill()
     assert str(cache) not in Path("/proc/self/mounts").read_text()
     assert list(out.iterdir()) == []
     if how != signal.SIGKILL:
         assert [path.name for path in cache.iterdir()] == [".lock"]
-
-
-def until(seconds: float, true: Callable[[], bool]) -> bool:
-    """Wait for something; whether it came."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def programs_with(argument: str) -> list[str]:
