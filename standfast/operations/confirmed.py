@@ -118,6 +118,17 @@ class ConfirmedStep(Step):
         return succeeded, output
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the host program replied."""
+
+    succeeded: bool
+    answer: str
+    """Its standard output. Beside it may stand what a login shell, a locale or sudo complains about."""
+    words: str
+    """Everything, for messages."""
+
+
 class Attempt:
     """One change on trial, seen from here."""
 
@@ -189,11 +200,11 @@ class Attempt:
                 self.reason = f"port {', '.join(map(str, closed))} answered before and does not any more"
             elif not closed:
                 said = self._ask(f"{command} --token {self.token}")
-                if said is not None and said[0] and said[1] in ("", "armed"):
+                if said is not None and said.succeeded and said.answer in ("", "armed"):
                     return
                 if said is not None:
                     # The server has gone back just now: what kept us out until then is what matters.
-                    self.reason = self.reason or f"it was too late: {said[1]}"
+                    self.reason = self.reason or f"it was too late: {said.words}"
                     break
             if time.monotonic() >= self._deadline:
                 break
@@ -221,18 +232,14 @@ class Attempt:
         """How the trial ended, asked again and again until the server must have gone back."""
         while True:
             said = self._ask(f"outcome --token {self.token}", note=False)
-            if said is not None and said[0] and not said[1].startswith("armed"):
-                return said[1]
+            if said is not None and said.succeeded and not said.answer.startswith("armed"):
+                return said.answer
             if time.monotonic() >= self._deadline + GRACE:
                 return "no answer" if said is None else "still on trial"
             time.sleep(AGAIN)
 
-    def _ask(self, command: str, *, note: bool = True) -> tuple[bool, str] | None:
-        """
-        Call the host program through a new connection: whether it succeeded, what it said.
-
-        ``None`` when there was no connection.
-        """
+    def _ask(self, command: str, *, note: bool = True) -> Reply | None:
+        """Call the host program through a new connection; ``None`` when there was none."""
         connector: BaseConnector = type(self.host.connector)(self.host.state, self.host)
         try:
             connector.connect()
@@ -247,7 +254,9 @@ class Attempt:
         finally:
             with suppress(Exception):  # it is not needed any more, however it ends
                 connector.disconnect()
-        return succeeded, " ".join(output.output_lines).strip()
+        return Reply(
+            succeeded, " ".join(output.stdout_lines).strip(), " ".join(output.output_lines).strip()
+        )
 
     def _answering(self, ports: Collection[int]) -> list[int]:
         """Those TCP ports of the server that take a connection from here."""
