@@ -66,9 +66,10 @@ def _compared_beside(address: Address, copy: Copy, beside: str, report: Report) 
     with looking.reached(address) as place:
         try:
             report(f"loading the copy of {copy.manifest.time} beside it")
-            database.load(place, Files(copy.folder), copy.manifest, beside)
+            dumped_schema = database.load(place, Files(copy.folder), copy.manifest, beside)
             report("comparing every table with the copy's manifest")
-            wrong, notes = database.compared(copy.manifest, database.counted(place, beside))
+            found = database.counted(place, beside)
+            wrong, notes = database.compared(copy.manifest, found, dumped_schema)
         except Fault:
             database.drop(place, beside)
             raise

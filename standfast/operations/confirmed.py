@@ -254,9 +254,7 @@ class Attempt:
         finally:
             with suppress(Exception):  # it is not needed any more, however it ends
                 connector.disconnect()
-        return Reply(
-            succeeded, " ".join(output.stdout_lines).strip(), " ".join(output.output_lines).strip()
-        )
+        return Reply(succeeded, " ".join(output.stdout_lines).strip(), " ".join(output.output_lines).strip())
 
     def _answering(self, ports: Collection[int]) -> list[int]:
         """Those TCP ports of the server that take a connection from here."""

@@ -22,6 +22,10 @@ CREATE POLICY only_own ON board_card USING (true);
 ALTER TABLE board_card ENABLE ROW LEVEL SECURITY;
 CREATE TABLE marks (n integer);
 INSERT INTO marks VALUES (1), (2);
+CREATE TABLE orders (id integer, state varchar(9) CHECK (state IN ('new', 'paid')));
+CREATE POLICY open_ones ON orders USING (state IN ('new', 'paid'));
+CREATE MATERIALIZED VIEW paid AS SELECT * FROM orders WHERE state IN ('paid', 'new');
+SELECT lo_from_bytea(0, 'large');
 """
 FORGE = """
 import json, shutil, subprocess, sys

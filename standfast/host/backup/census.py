@@ -103,7 +103,7 @@ def bound(session: Session) -> list[str]:
 
 def schema_hash(place: Place, database: str, snapshot: str | None = None) -> str:
     """
-    A hash of everything in a database but rows: the same for a restored copy.
+    A hash of everything in a database but rows.
 
     Raises:
         Fault: pg_dump could not read it.
@@ -114,10 +114,20 @@ def schema_hash(place: Place, database: str, snapshot: str | None = None) -> str
     )
     if done.code != 0:
         raise Fault(f"database {database}: pg_dump --schema-only: {done.reason}")
+    return hashed_schema(done.output)
+
+
+def hashed_schema(text: str) -> str:
+    """
+    The same of what ``pg_dump --schema-only`` printed, or ``pg_restore --schema-only`` of a dump.
+
+    A restored database need not have it: PostgreSQL spells ``state IN ('new', 'paid')`` in another way once
+    it has read its own spelling.
+    """
     # \restrict and \unrestrict carry a key that is new each time.
     lines = [
         line
-        for line in done.output.splitlines()
+        for line in text.splitlines()
         if line.strip() and not line.startswith(("--", "\\restrict", "\\unrestrict"))
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

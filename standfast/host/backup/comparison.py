@@ -10,12 +10,19 @@ from standfast.host.backup.manifest import Census, RowSecurity, Table
 SHOWN = 5
 
 
-def differences(then: Census, now: Census) -> list[str]:
+SCHEMA = "the schema is another one"
+EXPRESSIONS = " using ("
+"""What the expressions of a policy begin with, in its line of a census."""
+
+
+def differences(then: Census, now: Census, *, dumped_schema: str = "") -> list[str]:
     """
     What is not as it was when the copy was made, one sentence each; none when the copy is right.
 
     + then: the manifest's
     + now: of the database that was restored
+    + dumped_schema: hash of the schema in the dump that it was loaded from, whole. Where that is the
+      manifest's, only PostgreSQL's spelling can differ, and is not compared.
     """
     found = [*_named("table", then.tables, now.tables), *_rows(then.tables, now.tables)]
     for name in sorted(then.sequences.keys() & now.sequences.keys()):
@@ -29,13 +36,12 @@ def differences(then: Census, now: Census) -> list[str]:
         for name in sorted(then.roles.keys() & now.roles.keys())
         if then.roles[name] != now.roles[name]
     ]
-    found += _security(then.row_security, now.row_security)
+    respelled = bool(dumped_schema) and dumped_schema == then.schema_sha256
+    found += _security(then.row_security, now.row_security, respelled=respelled)
     if then.large_objects != now.large_objects:
         found.append(f"{now.large_objects} large objects, there were {then.large_objects}")
-    if then.schema_sha256 != now.schema_sha256 and not found:
-        found.append("the schema is another one: compare `pg_dump --schema-only` of both")
-    elif then.schema_sha256 != now.schema_sha256:
-        found.append("the schema is another one")
+    if then.schema_sha256 != now.schema_sha256 and not respelled:
+        found.append(SCHEMA if found else f"{SCHEMA}: compare `pg_dump --schema-only` of both")
     return found
 
 
@@ -79,17 +85,20 @@ def _rows(then: Mapping[str, Table], now: Mapping[str, Table]) -> Iterator[str]:
             yield f"table {name} has other content in its {new.rows:,} rows"
 
 
-def _security(then: Mapping[str, RowSecurity], now: Mapping[str, RowSecurity]) -> Iterator[str]:
+def _security(
+    then: Mapping[str, RowSecurity], now: Mapping[str, RowSecurity], *, respelled: bool
+) -> Iterator[str]:
+    def compared(security: RowSecurity) -> set[str]:
+        return {line.partition(EXPRESSIONS)[0] if respelled else line for line in security.policies}
+
     for name in sorted(then.keys() | now.keys()):
         old, new = then.get(name, RowSecurity(False, False)), now.get(name, RowSecurity(False, False))
         if (old.enabled, old.forced) != (new.enabled, new.forced):
             yield f"row-level security of {name}: {_state(new)}, it was {_state(old)}"
-        for policy in old.policies:
-            if policy not in new.policies:
-                yield f"policy on {name} is missing or changed: {policy}"
-        for policy in new.policies:
-            if policy not in old.policies:
-                yield f"policy on {name} was not there: {policy}"
+        for policy in sorted(compared(old) - compared(new)):
+            yield f"policy on {name} is missing or changed: {policy}"
+        for policy in sorted(compared(new) - compared(old)):
+            yield f"policy on {name} was not there: {policy}"
 
 
 def _state(security: RowSecurity) -> str:

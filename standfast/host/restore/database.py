@@ -106,12 +106,14 @@ def checked(found: Mapping[str, StoredFile], manifest: DatabaseManifest) -> None
             )
 
 
-def load(place: Place, files: Files, manifest: DatabaseManifest, beside: str) -> None:
+def load(place: Place, files: Files, manifest: DatabaseManifest, beside: str) -> str:
     """
     Make a database and load a dump into it, with as many jobs as there are processors.
 
     + files: compared with the manifest already
     + beside: name of the database that is made
+
+    Returns the hash of the schema that the dump holds.
 
     Raises:
         Fault: it could not be loaded; `beside` may be there, and is worth nothing.
@@ -128,6 +130,8 @@ def load(place: Place, files: Files, manifest: DatabaseManifest, beside: str) ->
         # Several jobs read different parts of a dump, so they need a file.
         parallel = ("--jobs", str(max(2, os.cpu_count() or 1))) if path else ()
         _pg_restore(place, files, path, "--exit-on-error", "--dbname", beside, *parallel)
+        schema = _pg_restore(place, files, path, "--schema-only", "--file", "-")
+    return census.hashed_schema(statements.without_refreshes(schema))
 
 
 def _pg_restore(place: Place, files: Files, path: str | None, *options: str) -> str:
@@ -204,14 +208,16 @@ def counted(place: Place, database: str) -> Census:
     return found
 
 
-def compared(manifest: DatabaseManifest, found: Census) -> tuple[list[str], list[str]]:
+def compared(manifest: DatabaseManifest, found: Census, dumped_schema: str) -> tuple[list[str], list[str]]:
     """
     Hold a restored database against its manifest: what is wrong, and what is only worth knowing.
 
     Roles belong to the whole cluster. Those that were there already are left as they are, so other
     attributes are told and are no fault of the restored copy.
+
+    + dumped_schema: what `load` returned
     """
-    every = comparison.differences(manifest.census, found)
+    every = comparison.differences(manifest.census, found, dumped_schema=dumped_schema)
     roles = [each for each in every if each.startswith("role ") and not each.endswith(" is missing")]
     return [each for each in every if each not in roles], roles
 

@@ -269,12 +269,12 @@ def _loaded(
     beside = database.beside_name(target, "restoring", run.stamp())
     with _fetched(restorable, place, copy, manifest, report) as files:
         report(f"database {manifest.name}: loading {manifest.census.rows:,} rows")
-        database.load(place, files, manifest, beside)
+        dumped_schema = database.load(place, files, manifest, beside)
     database.swap(place, target, beside, database.beside_name(target, "before", run.stamp()))
     report(f"database {manifest.name}: comparing {len(manifest.census.tables)} tables with the manifest")
     restored = database.counted(place, target)
-    every = comparison.differences(manifest.census, restored)
-    if layout.CATALOGUE in manifest.files and restored.schema_sha256 != manifest.census.schema_sha256:
+    every = comparison.differences(manifest.census, restored, dumped_schema=dumped_schema)
+    if layout.CATALOGUE in manifest.files and any(each.startswith(comparison.SCHEMA) for each in every):
         then = copied.parse((files.folder / layout.CATALOGUE).read_text(encoding="utf-8"))
         _, now = catalogue.read(copied.reach(place, target))
         every += copied.differences(then, now)
@@ -304,8 +304,8 @@ def _beside(restorable: Restorable, name: str, report: telling.Report) -> Item:
     beside = database.beside_name(manifest.database, "restoring", run.stamp())
     try:
         with _fetched(restorable, place, copy, manifest, report) as files:
-            database.load(place, files, manifest, beside)
-        found, _ = database.compared(manifest, database.counted(place, beside))
+            dumped_schema = database.load(place, files, manifest, beside)
+        found, _ = database.compared(manifest, database.counted(place, beside), dumped_schema)
     finally:
         database.drop(place, beside)
     return _verdict("database", name, copy, manifest, found, started)

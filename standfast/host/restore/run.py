@@ -135,9 +135,9 @@ def _prepare_database(
     report(f"database {name}: fetching the copy of {manifest.time}")
     with fetching.fetched(restorable.repository, copy, manifest, place, FETCHED / beside) as files:
         report(f"database {name}: loading {manifest.census.rows:,} rows into {beside}")
-        database.load(place, files, manifest, beside)
+        dumped_schema = database.load(place, files, manifest, beside)
     report(f"database {name}: comparing {len(manifest.census.tables)} tables with the manifest")
-    faults, notes = database.compared(manifest, database.counted(place, beside))
+    faults, notes = database.compared(manifest, database.counted(place, beside), dumped_schema)
     if faults:
         raise Fault(
             f"database {name}: the copy of {manifest.time} is not what its manifest says: "

@@ -12,6 +12,10 @@ _OF_A_DATABASE = (
     "CREATE DATABASE |ALTER DATABASE |COMMENT ON DATABASE |ALTER ROLE .* IN DATABASE |"
     "(?:GRANT|REVOKE) .* ON DATABASE |SECURITY LABEL .* ON DATABASE "
 )
+# For pg_restore these are a part of the schema, for pg_dump they are none.
+_REFRESH = re.compile(
+    r"^-- Name: .*; Type: MATERIALIZED VIEW DATA; .*\n--\n\nREFRESH MATERIALIZED VIEW .*\n", re.MULTILINE
+)
 _META_COMMAND = re.compile(r"^\\(?:un)?(?:restrict|connect) .*\n", re.MULTILINE)
 
 
@@ -36,6 +40,11 @@ def renamed(creation: str, name: str, new: str) -> str:
     spelled = f"{re.escape(name)}|{re.escape(identifier(name))}"
     pattern = re.compile(rf"^({_OF_A_DATABASE})(?:{spelled})(?=[ ;])", re.MULTILINE)
     return pattern.sub(lambda match: match[1] + identifier(new), plain)
+
+
+def without_refreshes(schema: str) -> str:
+    """What ``pg_restore --schema-only`` prints, as ``pg_dump --schema-only`` would."""
+    return _REFRESH.sub("", schema)
 
 
 def missing_roles(dumped: str, present: Collection[str]) -> str:
