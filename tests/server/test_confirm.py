@@ -128,6 +128,20 @@ def test_what_is_confirmed_stays_and_is_there_after_a_power_cut(trial: Subject) 
     trial.repository.standfast("plan", *APPLY[1:2], "--only", "ssh", "--only", "firewall", expect=0)
 
 
+def test_a_login_shell_that_complains_changes_nothing(trial: Subject) -> None:
+    """As bash does about a locale that the server does not have, at each command."""
+    trial.root("sed -i '1i echo complaint >&2' /home/ops/.bashrc")
+    try:
+        assert "complaint" in trial.ssh().stderr
+        trial.declare(firewall=AFTER, ssh_server=OTHER_SSHD)
+        both(trial)
+        trial.repository.standfast("firewall", "lab", "test", expect=0)
+    finally:
+        trial.root("sed -i 1d /home/ops/.bashrc")
+    assert state(trial).count(WATCHED[0]) == 2
+    assert WATCHED[1] in state(trial)
+
+
 @pytest.mark.parametrize(("moment", "column"), [("the firewall", 1), ("sshd", 2)])
 def test_a_controller_that_is_killed_right_after_the_swap(trial: Subject, moment: str, column: int) -> None:
     before = state(trial)
