@@ -95,6 +95,15 @@ def uncovered(
     return list(dict.fromkeys(found))
 
 
+def unmounted(file: ComposeFile, service: Service, path: str, hint: str = "") -> str:
+    """What is wrong when a service mounts nothing at a path that its image declares as a volume."""
+    return (
+        f"{file.at(service.image_line)}: the image {service.image} keeps data in {path}, and service "
+        f"{service.name} mounts nothing there{hint}. A new container would begin with an "
+        f"empty, anonymous volume. Mount a named one: `- NAME:{path}`."
+    )
+
+
 def _mounted_by(file: ComposeFile, mount: Mount, services: Collection[str]) -> bool:
     """Whether one of these services mounts the same volume."""
     return any(
@@ -178,11 +187,7 @@ def _declared_volume_faults(
             continue
         near = [each for each in targets if each.startswith(f"{path}/") or path.startswith(f"{each}/")]
         hint = f" (a mount at {near[0]} does not cover it)" if near else ""
-        yield (
-            f"{file.at(service.image_line)}: the image {service.image} keeps data in {path}, and service "
-            f"{service.name} mounts nothing there{hint}. A new container would begin with an "
-            f"empty, anonymous volume. Mount a named one: `- NAME:{path}`."
-        )
+        yield unmounted(file, service, path, hint)
 
 
 def _port_faults(file: ComposeFile, service: Service, host: str, allow: Sequence[AllowRule]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pyinfra.api import StringCommand
 from standfast.apps import admission
 from standfast.apps.application import Application
 from standfast.apps.archive import full_name
+from standfast.apps.compose_file import Service
 from standfast.documents import Action
 from standfast.errors import Refused
 from standfast.facts.compose import Project, Rehearsal, bundle
@@ -24,7 +25,7 @@ from standfast.operations.attention import attention
 from standfast.operations.change import Change, Step
 from standfast.operations.compose_prediction import Outcome, Situation, Verdict, on_top, predict
 from standfast.operations.compose_script import up_script
-from standfast.operations.images import from_archives, from_registries
+from standfast.operations.images import PATH, Use, from_archives, from_registries
 from standfast.operations.named import operation
 
 UNCHANGED = "Nothing was changed."
@@ -99,10 +100,10 @@ def images(app: Application) -> Generator[StringCommand, None, None]:
     if app.archives:
         yield from from_archives._inner(app.archives)
     archived = {full_name(name) for name in app.archives}
-    wanted: dict[str, str] = {}
+    wanted: dict[str, list[Use]] = {}
     for service in app.compose.services.values():
         if service.image and full_name(service.image) not in archived:
-            wanted.setdefault(service.image, f"{app.name}/{service.name}")
+            wanted.setdefault(service.image, []).append(_use(app, service))
     if wanted:
         yield from from_registries._inner(wanted)
 
@@ -128,6 +129,14 @@ def up(app: Application) -> Generator[StringCommand, None, None]:
         host.noop(f"{app.name} runs as declared")
         return
     yield Step(up_script(app, verdicts), changes=[_change(app, each) for each in todo])
+
+
+def _use(app: Application, service: Service) -> Use:
+    return Use(
+        who=f"{app.name}/{service.name}",
+        mounted=tuple(mount.target for mount in service.mounts),
+        unmounted=admission.unmounted(app.compose, service, PATH),
+    )
 
 
 def _predicted(app: Application) -> list[Verdict]:

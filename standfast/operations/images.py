@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from pyinfra.api import StringCommand
 from standfast.apps.archive import Archive, Image, full_name
 from standfast.errors import StandfastError
 from standfast.facts.docker import HERE, Contents
+from standfast.operations.attention import attention
 from standfast.operations.change import Change, Step
 from standfast.operations.named import operation
 
@@ -22,6 +24,21 @@ SAMPLES = 8
 DENSE = 0.9
 COMPRESSION_LEVEL = 1  # as fast as a good line; higher levels save a tenth at a third of the speed
 MEGABYTE = 1_000_000
+
+PATH = "\0"
+"""Where a message has to name a path that only the server knows; no text of a user has this character."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A service that needs an image."""
+
+    who: str
+    """``APP/SERVICE``."""
+    mounted: tuple[str, ...]
+    """Paths in the container where it mounts something."""
+    unmounted: str
+    """What is wrong when the image declares a volume anywhere else, at `PATH`."""
 
 
 class ArchiveStream(list[str]):
@@ -131,11 +148,13 @@ def from_archives(archives: Mapping[str, Archive]) -> Generator[StringCommand, N
 
 
 @operation
-def from_registries(names: Mapping[str, str]) -> Generator[StringCommand, None, None]:
+def from_registries(names: Mapping[str, Sequence[Use]]) -> Generator[StringCommand, None, None]:
     """
     Make sure that there is an image under each of these names; one that is there is not pulled again.
 
-    + names: image names, and who needs them, for the plan
+    Only then is known what an image declares as a volume: the pull fails when a service mounts nothing there.
+
+    + names: image names, and who needs them
 
     Raises:
         CouldNotLook: Docker is installed and does not answer.
@@ -145,10 +164,14 @@ def from_registries(names: Mapping[str, str]) -> Generator[StringCommand, None, 
     if not missing:
         host.noop(f"{len(names)} images are there")
         return
+    attention(
+        f"still to be pulled: {', '.join(missing)}. Where an image keeps data is seen then: if its service "
+        "mounts nothing there, apply stops and leaves the application's containers as they are"
+    )
     for name in missing:
         yield Step(
-            f"trap '' HUP PIPE; {HERE} docker pull --quiet -- {shlex.quote(name)}",
-            changes=[Change("create", f"image {name}", f"pulled, for {names[name]}")],
+            _pull_script(name, names[name]),
+            changes=[Change("create", f"image {name}", f"pulled, for {names[name][0].who}")],
         )
 
 
@@ -178,3 +201,30 @@ def _load_script(archive: Archive, names: list[str]) -> str:
             lines.append(f"docker tag {shlex.quote(image.id)} {shlex.quote(name)}")
         lines.append(f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(name)} > /dev/null")
     return "\n".join(lines)
+
+
+_DECLARED = "{{with .Config}}{{range $path, $_ := .Volumes}}{{println $path}}{{end}}{{end}}"
+_PULLED = "The image was pulled; the containers of the application are as they were."
+
+
+def _pull_script(name: str, uses: Sequence[Use]) -> str:
+    """Shell code; it fails when a service mounts nothing where the image turns out to keep data."""
+    lines = [
+        f"set -e; trap '' HUP PIPE; export {HERE}; image={shlex.quote(name)}",
+        'docker pull --quiet -- "$image"',
+        f"declared=$(docker image inspect --format '{_DECLARED}' \"$image\")",
+        "wrong=$(printf '%s\\n' \"$declared\" | while IFS= read -r path; do",
+        '  [ -n "$path" ] || continue',
+        '  path=$(realpath -ms -- "$path")',
+        *map(_judged, uses),
+        "done)",
+        f"""[ -z "$wrong" ] || {{ printf '%s\\n' "$wrong" '{_PULLED}' >&2; exit 1; }}""",
+    ]
+    return "\n".join(lines)
+
+
+def _judged(use: Use) -> str:
+    """Shell code that prints what is wrong with `$path` for a service, if anything is."""
+    patterns = " | ".join(map(shlex.quote, ("", *use.mounted)))
+    message = '"$path"'.join(map(shlex.quote, use.unmounted.split(PATH)))
+    return f"  case $path in {patterns}) ;; *) printf '%s\\n' {message} ;; esac"
