@@ -16,6 +16,16 @@ from standfast.errors import CouldNotLook
 from standfast.facts.answer import Answer, Fact, script
 
 ACCEPTED = re.compile(r"Accepted (?P<method>\S+) for .* ssh2(?:: \S+ (?P<fingerprint>SHA256:\S+))?")
+TUNNEL = "standfast-tunnel "
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A tunnel that ends on the server itself: WireGuard's, or a program's such as OpenVPN."""
+
+    device: str
+    port: int | None
+    """Where it comes in by UDP; ``None`` when that is not known, or the server keeps it open by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ class Session:
     """How the account logged in, for example ``publickey``; ``None`` when the journal does not tell."""
     fingerprint: str | None = None
     """The key it logged in with."""
+    tunnel: Tunnel | None = None
+    """What the client's address is reached through."""
 
 
 class CurrentSession(Fact[Session]):
@@ -43,7 +55,7 @@ class CurrentSession(Fact[Session]):
     Raises:
         CouldNotLook: the process list could not be read.
 
-    Source: ssh(1), "ENVIRONMENT"; proc_pid_environ(5); sshd's messages in the journal.
+    Source: ssh(1), "ENVIRONMENT"; proc_pid_environ(5); sshd's messages in the journal; ip-route(8), wg(8).
     """
 
     @override
@@ -54,13 +66,21 @@ class CurrentSession(Fact[Session]):
     def parse(self, answer: Answer) -> Session:
         if answer.status != 0 or len(answer.lines) < 2:
             raise CouldNotLook(f"ssh: the connection was not found: {answer.reason}. Nothing was changed.")
-        account, connection, *accepted = answer.lines
+        account, connection, *more = answer.lines
         if not connection:
             return Session(account, None, None, None)
         client, _, server, port = connection.split()
-        match = ACCEPTED.search(accepted[0]) if accepted else None
+        match = ACCEPTED.search("\n".join(more))
         found = match.groupdict() if match else {}
-        return Session(account, _address(client), _address(server), int(port), **found)
+        return Session(account, _address(client), _address(server), int(port), **found, tunnel=_tunnel(more))
+
+
+def _tunnel(lines: list[str]) -> Tunnel | None:
+    for line in lines:
+        if line.startswith(TUNNEL):
+            device, _, port = line.removeprefix(TUNNEL).partition(" ")
+            return Tunnel(device, int(port) if port.isdecimal() and port != "0" else None)
+    return None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
@@ -102,7 +122,17 @@ echo "$account"; echo "$connection"
 set -- $connection
 journalctl --quiet --no-pager --output=cat --boot --reverse --lines=1 \
   --since="-2 days" -t sshd -t sshd-session \
-  --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :"""
+  --grep="^Accepted [a-z-]+ for $account from $1 port $2 " 2> /dev/null || :
+# A tunnel that the server itself keeps awake comes in as answers, which no rule shuts out: so without a port.
+port=
+{
+  device=$(ip -o route get "${1%%\%*}" | sed -n '1s/.* dev \([^ ]*\).*/\1/p')
+  [ -n "$device" ] || exit 0
+  case $(ip -d -o link show dev "$device") in *" wireguard "* | *" tun type tun "*) ;; *) exit 0 ;; esac
+  wg show "$device" persistent-keepalive | grep -q '[0-9]$' || port=$(wg show "$device" listen-port)
+} 2> /dev/null
+echo "standfast-tunnel $device $port"
+"""
 
 
 _PORTS = r"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from standfast.errors import Refused
 from standfast.facts.files import File
 from standfast.facts.firewall import Filter, Firewall, OtherFirewalls, Rules
 from standfast.facts.rule_words import in_words
-from standfast.facts.ssh import CurrentSession, Session
+from standfast.facts.ssh import CurrentSession, Session, Tunnel
 from standfast.inventory.schema import AllowRule, SshRule
 from standfast.inventory.schema import Firewall as DeclaredFirewall
+from standfast.operations.attention import attention
 from standfast.operations.change import Change, Step
 from standfast.operations.confirmed import BY_DEFAULT, PORTS_AT_MOST, Confirmation, ConfirmedStep
 from standfast.operations.named import operation
@@ -28,6 +30,7 @@ from standfast.rendering import Rendered
 
 FOLDER = "/etc/standfast/firewall"
 LOADER = "/usr/local/lib/standfast/firewall-load"
+UDP_OPENING = re.compile(r"^-A STANDFAST-INPUT .*-p udp .*--dports? ([\d:,]+) .*-j ACCEPT", re.MULTILINE)
 
 Network = IPv4Network | IPv6Network
 Family = Literal["ipv4", "ipv6"]
@@ -110,7 +113,7 @@ def ruleset(
         server=str(session.server or ""),
         port=session.port or 0,
     )
-    shut_out = list(_locked_out(present, session, ssh))
+    shut_out = [*_locked_out(present, session, ssh), *_tunnel_closed(session.tunnel, ipv4.text + ipv6.text)]
     faults = [*([] if elsewhere else shut_out), *_others(replaced), *_wrong(present)]
     if faults:
         raise Refused("\n".join(f"firewall: {fault}" for fault in faults) + " Nothing was changed.")
@@ -121,6 +124,12 @@ def ruleset(
     if not changes:
         host.noop("the firewall is as declared")
         return
+    if session.tunnel is not None and session.tunnel.port is None:
+        attention(
+            f"you are connected through {session.tunnel.device}, a tunnel that ends on this server, and what "
+            "is open stays open: the trial does not tell whether it can be opened anew. Look whether `allow` "
+            "(inventory: firewall) has its port, if it needs one"
+        )
     step = Step(f"load={LOADER}\n{_received(ipv4, ipv6)}\n{_SWAP}", changes=changes, stdin=_sent(ipv4, ipv6))
     yield ConfirmedStep(step, what="the firewall", confirmation=confirmation)
 
@@ -158,6 +167,24 @@ def _locked_out(present: Filter | None, session: Session, ssh: SshRule) -> Itera
             f"expected rules that let in a new SSH connection from {client} to port {session.port}, found in "
             "a trial that they drop it. Compare your own templates/firewall/rules.j2 with ours."
         )
+
+
+def _tunnel_closed(tunnel: Tunnel | None, rules: str) -> Iterator[str]:
+    """What the trial does not tell: the tunnel is one of the open connections, and lets new ones through."""
+    if tunnel is not None and tunnel.port is not None and not _lets_in_udp(rules, tunnel.port):
+        yield (
+            f"allow: expected an opening for UDP port {tunnel.port}, found none, and the tunnel "
+            f"{tunnel.device} comes in there, through which standfast is connected. It stays open for a "
+            "while, during the trial too, and then nobody gets in. Add "
+            f"`{{port: {tunnel.port}, protocol: [udp]}}`, or say `--i-am-elsewhere` when you get in without "
+            "it as well."
+        )
+
+
+def _lets_in_udp(rules: str, port: int) -> bool:
+    """Whether a rule has a port open to somebody."""
+    ranges = re.findall(r"(\d+)(?::(\d+))?", " ".join(UDP_OPENING.findall(rules)))
+    return any(int(first) <= port <= int(last or first) for first, last in ranges)
 
 
 def _others(replaced: Collection[str]) -> Iterator[str]:
