@@ -22,6 +22,8 @@ from standfast.host.restore.programs import output
 
 MAINTENANCE = "postgres"
 """Database that sessions are in which make, rename or drop another one."""
+MAINTENANCE_OF_ITSELF = "template1"
+"""The same while that one is renamed: PostgreSQL renames no database that the session itself is in."""
 WITHIN_REACH = "/tmp/standfast-restore.pgc"  # noqa: S108 - mode 600 in the container's own folder
 """Where the dump is for PostgreSQL's programs while it is loaded."""
 # A table that autovacuum has begun with is waited for, a second each, until autovacuum is sent away.
@@ -232,9 +234,10 @@ def swap(place: Place, target: str, beside: str, before: str) -> None:
         Fault: programs connected again each time; nothing has been changed.
     """
     old = before if target in databases(place) else None
+    maintenance = MAINTENANCE_OF_ITSELF if target == MAINTENANCE else MAINTENANCE
     for tries_left in reversed(range(SWAP_TRIES)):
         try:
-            place.ask(statements.swap(target, beside, old), MAINTENANCE)
+            place.ask(statements.swap(target, beside, old), maintenance)
         except Fault:
             if not tries_left:
                 raise
