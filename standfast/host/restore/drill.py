@@ -224,7 +224,7 @@ def _application(
         )
 
     _tried(record, "application", app, report, asked)
-    twin.removed()
+    twin.put_away(made)
     return set(own)
 
 

@@ -217,13 +217,7 @@ def removed() -> None:
     Raises:
         Fault: Docker does not answer, or something could not be removed.
     """
-    label = f"label={throwaway.LABEL}"
-    if ids := output(["docker", "ps", "--all", "--quiet", "--filter", label]).split():
-        output(["docker", "rm", "--force", "--volumes", *ids])
-    if ids := output(["docker", "network", "ls", "--quiet", "--filter", label]).split():
-        output(["docker", "network", "rm", *ids])
-    if names := output(["docker", "volume", "ls", "--quiet", "--filter", label]).split():
-        output(["docker", "volume", "rm", *names])
+    _dismantled()
     listed = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
     if names := output([*listed, "--filter", f"reference={IMAGES}/*"]).split():
         output(["docker", "image", "rm", *names])
@@ -231,3 +225,26 @@ def removed() -> None:
     shutil.rmtree(FETCHED, ignore_errors=True)
     with suppress(OSError):  # not there, or not empty: a restore that was cut off has left something
         run.FETCHED.rmdir()
+
+
+def put_away(twin: Twin) -> None:
+    """
+    Remove one application's twin; what came for all of the drill, images and secrets, stays.
+
+    Raises:
+        Fault: Docker does not answer, or something could not be removed.
+    """
+    _dismantled()
+    twin.file.unlink(missing_ok=True)
+    shutil.rmtree(FETCHED, ignore_errors=True)
+
+
+def _dismantled() -> None:
+    """Remove containers, networks and volumes; a drill has those of one application at a time."""
+    label = f"label={throwaway.LABEL}"
+    if ids := output(["docker", "ps", "--all", "--quiet", "--filter", label]).split():
+        output(["docker", "rm", "--force", "--volumes", *ids])
+    if ids := output(["docker", "network", "ls", "--quiet", "--filter", label]).split():
+        output(["docker", "network", "rm", *ids])
+    if names := output(["docker", "volume", "ls", "--quiet", "--filter", label]).split():
+        output(["docker", "volume", "rm", *names])
