@@ -408,10 +408,10 @@ def _arrived(repository: Repository, stored: Stored, folder: Path) -> None:
     """Hold what restic says that it has stored against what is in the folder."""
     sizes = [path.stat().st_size for path in folder.iterdir()]
     if (stored.files, stored.bytes) != (len(sizes), sum(sizes)):
-        repository.forget(stored.snapshot)
+        rejected = repository.reject(stored.snapshot)
         raise Fault(
             f"expected {len(sizes)} files with {sum(sizes):,} bytes to be stored, and restic has stored "
-            f"{stored.files} with {stored.bytes:,}. That copy was removed."
+            f"{stored.files} with {stored.bytes:,}. {rejected}"
         )
 
 

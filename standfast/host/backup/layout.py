@@ -39,6 +39,8 @@ HELD = STATE / "held.json"
 """Writers that are paused or stopped at this moment; they are started again whoever dies."""
 KNOWN = STATE / "repository.json"
 """Every repository that was used, with its id: one that is gone or another one is noticed."""
+REJECTED = STATE / "rejected.json"
+"""Ids of copies that turned out not to be whole: where nothing may be removed, they are still there."""
 CACHE = Path("/var/cache/standfast/restic")
 MANIFESTS = Path("/var/cache/standfast/manifests")
 """One file for each snapshot."""

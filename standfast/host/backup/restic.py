@@ -46,6 +46,8 @@ class Snapshot:
     tags: tuple[str, ...]
     paths: tuple[str, ...]
     host: str
+    rejected: bool = False
+    """Whether this server found, after it was stored, that it is not whole or not of one moment."""
 
     @property
     def subject(self) -> tuple[str, str] | None:
@@ -60,8 +62,8 @@ class Snapshot:
 
     @property
     def suspect(self) -> bool:
-        """Whether what is in it looked wrong when it was made."""
-        return layout.SUSPECT in self.tags
+        """Whether it is no good copy: what is in it looked wrong when it was made, or it was rejected."""
+        return self.rejected or layout.SUSPECT in self.tags
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,8 @@ class Repository:
             raise Unreachable(f"the repository {self.place} does not answer: {done.reason}") from None
         if done.code != 0:
             raise Unreachable(f"the repository {self.place} does not answer: {done.reason}")
-        return sorted((_snapshot(each) for each in found), key=lambda each: each.time)
+        rejected = tuple(_rejected())
+        return sorted((_snapshot(each, rejected) for each in found), key=lambda each: each.time)
 
     def content(self, snapshot: str, path: Path) -> str:
         """
@@ -254,10 +257,26 @@ class Repository:
             raise Fault(f"{path} cannot be read from snapshot {snapshot[:8]}: {done.reason}")
         return done.output
 
-    def forget(self, *snapshots: str) -> None:
-        """Remove snapshots, where that is allowed; their data go with the next prune."""
-        if snapshots and not self.append_only:
-            self.run("forget", *snapshots)
+    def forget(self, *snapshots: str) -> bool:
+        """
+        Remove snapshots, where that is allowed; their data go with the next prune.
+
+        Returns whether they are gone.
+        """
+        if not snapshots:
+            return True
+        return not self.append_only and self.run("forget", *snapshots).code == 0
+
+    def reject(self, snapshot: str) -> str:
+        """
+        Take back a copy that turned out not to be good; what has become of it, in a sentence.
+
+        It is noted first: where nothing may be removed, or whoever dies here, it never counts as good.
+        """
+        state.write(layout.REJECTED, json.dumps([*_rejected(), snapshot], indent=1))
+        if self.forget(snapshot):
+            return f"Snapshot {snapshot[:8]} was removed."
+        return f"Snapshot {snapshot[:8]} could not be removed; this server never takes it for a good copy."
 
     def locks(self) -> list[dict[str, Any]]:
         """Locks that are held: ``id``, ``time``, ``exclusive``, ``hostname``, ``pid``."""
@@ -290,12 +309,7 @@ class Repository:
         )
 
     def _undone(self, snapshot: str) -> str:
-        if not snapshot:
-            return ""
-        if self.append_only:
-            return f" Snapshot {snapshot[:8]} is incomplete and cannot be removed from here."
-        self.forget(snapshot)
-        return " What was stored of it was removed."
+        return f". {self.reject(snapshot)}" if snapshot else ""
 
     def _make(self) -> None:
         done = self._plain("init")
@@ -356,6 +370,15 @@ def _known() -> dict[str, str]:
     return known
 
 
+def _rejected() -> list[str]:
+    """Ids of rejected copies; those that restic 0.14 has told are short."""
+    try:
+        rejected: list[str] = json.loads(layout.REJECTED.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    return rejected
+
+
 def _credentials(path: Path) -> Iterator[tuple[str, str]]:
     if not path.exists():
         return
@@ -391,13 +414,14 @@ def _words(done: Done) -> str:
     return "; ".join(words[-3:]) or f"exit status {done.code}, without a word"
 
 
-def _snapshot(data: Mapping[str, Any]) -> Snapshot:
+def _snapshot(data: Mapping[str, Any], rejected: tuple[str, ...]) -> Snapshot:
     return Snapshot(
         id=str(data["id"]),
         time=moment(data["time"]),
         tags=tuple(data.get("tags") or ()),
         paths=tuple(data["paths"]),
         host=str(data["hostname"]),
+        rejected=str(data["id"]).startswith(rejected),
     )
 
 

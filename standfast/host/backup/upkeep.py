@@ -42,8 +42,8 @@ def check(repository: Repository, *, whole: bool, part: tuple[int, int] | None =
 
 def prune(configuration: Configuration, repository: Repository) -> Item:
     """
-    Remove copies that retention does not keep. Suspect copies are counted by themselves: they never push a
-    good one out.
+    Remove copies that retention does not keep, and rejected ones. Suspect copies are counted by themselves:
+    they never push a good one out.
 
     Raises:
         Fault: restic could not; what it had removed before stays removed, and nothing else.
@@ -52,6 +52,7 @@ def prune(configuration: Configuration, repository: Repository) -> Item:
         return Item(KIND, repository.place, True, "append-only: retention runs where its owner lets it run")
     keep = configuration.keep
     leftovers = [each.id for each in repository.snapshots(layout.WARM)]
+    leftovers += [each.id for each in repository.snapshots(layout.TAG) if each.rejected]
     repository.forget(*leftovers)
     done = repository.run(
         *("forget", "--prune", "--host", configuration.server, "--tag", layout.TAG),

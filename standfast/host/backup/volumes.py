@@ -178,8 +178,8 @@ def _second_pass(
     if stored.files < there.regular + 1:
         wrong = f"{there.regular} files were there, and it has {stored.files - 1}"
     if wrong:
-        repository.forget(stored.snapshot)
-        raise Fault(f"the copy is not of one moment or not whole, and was removed: {wrong}")
+        rejected = repository.reject(stored.snapshot)
+        raise Fault(f"the copy is not of one moment or not whole: {wrong}. {rejected}")
     return made, stored, away, found
 
 

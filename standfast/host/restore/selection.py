@@ -17,6 +17,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def doubtful(copy: Snapshot) -> str:
     """Why a copy is taken only when it is named; empty for a good one."""
+    if copy.rejected:
+        return "it is not whole, or not of one moment, and could not be removed"
     if copy.suspect:
         return "what is in it looked wrong when it was made"
     return "taken before a restore, of what was replaced" if BEFORE_RESTORE in copy.tags else ""
