@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from standfast.host.backup import manifest, programs
+from standfast.host.backup import manifest, postgres, programs
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import Census, Table
 from standfast.host.backup.postgres import Place, Session
@@ -108,7 +108,8 @@ def schema_hash(place: Place, database: str, snapshot: str | None = None) -> str
     Raises:
         Fault: pg_dump could not read it.
     """
-    given = ["--snapshot", snapshot] if snapshot else []
+    given = ["--lock-wait-timeout", str(postgres.LOCK_MILLISECONDS)]
+    given += ["--snapshot", snapshot] if snapshot else []
     done = programs.run(
         place.command("pg_dump", "--schema-only", *given, "--dbname", database), seconds=programs.LONG
     )

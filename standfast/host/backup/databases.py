@@ -44,7 +44,6 @@ from standfast.host.backup.restic import Repository, Stored
 from standfast.host.schema import copied
 
 KIND = "database"
-LOCK_MILLISECONDS = 5 * 60 * 1000
 # The dump takes longest and is one process: rows are counted beside it, not by workers that keep it waiting.
 BEGIN = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -355,7 +354,7 @@ def _room(folder: Path, wanted: int, name: str) -> None:
 
 def _dump_command(place: Place, database: str, snapshot: str, compress: int) -> list[str]:
     options = ["--format", "custom", "--compress", str(compress), "--snapshot", snapshot]
-    options += ["--lock-wait-timeout", str(LOCK_MILLISECONDS)]
+    options += ["--lock-wait-timeout", str(postgres.LOCK_MILLISECONDS)]
     return place.command("pg_dump", *options, "--dbname", database)
 
 

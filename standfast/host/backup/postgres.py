@@ -13,6 +13,8 @@ from standfast.host.backup import programs
 from standfast.host.backup.faults import Fault
 
 MARK = "standfast: end of the answer"
+LOCK_MILLISECONDS = 5 * 60 * 1000
+"""For which pg_dump waits for a table that somebody has locked; as long as a session here does."""
 # What a role or a database may have set must not change how rows look as text, nor end a long backup. To
 # compile a query that is asked once takes longer than it saves.
 PREPARE = """

@@ -1,4 +1,4 @@
-"""What a backup and a restore do to a database, on a real PostgreSQL."""
+"""What a backup and a restore do with a database, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from standfast.host.backup import databases
+from standfast.host.backup import census, databases, postgres
 from standfast.host.backup.configuration import Database
+from standfast.host.backup.faults import Fault
 from standfast.host.backup.postgres import Place
 from standfast.host.restore import database
 from standfast.host.restore.database import Files
@@ -36,3 +37,14 @@ def test_a_database_called_postgres_is_replaced_in_place(live: Live, place: Plac
     database.drop(place, "postgres_restoring_1")
     assert live.sql("SELECT name FROM who;") == ["now"]
     live.sql("DROP TABLE who;")
+
+
+def test_a_locked_table_does_not_keep_the_schema_waiting_for_ever(
+    live: Live, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.database("locked", "CREATE TABLE held (id int);")
+    monkeypatch.setattr(postgres, "LOCK_MILLISECONDS", 200)
+    with place.session("locked") as other:
+        other.ask("SET idle_in_transaction_session_timeout = '5s'; BEGIN; LOCK TABLE public.held;")
+        with pytest.raises(Fault, match="statement timeout"):
+            census.schema_hash(place, "locked")
