@@ -27,6 +27,17 @@ from standfast.host.restore.telling import Report
 FETCHED = layout.STATE / "restoring"
 
 
+class Replaced(Fault):
+    """The swap was made, and what comes after it failed."""
+
+    def __init__(self, undertaking: Undertaking, fault: Fault) -> None:
+        what = f"{undertaking.kind} {undertaking.target}"
+        super().__init__(
+            f"{fault}. That was after the swap: {what} has the restored data now; what was there, "
+            f"if anything, is kept as {undertaking.before} or {undertaking.beside}."
+        )
+
+
 @dataclass
 class Outcome:
     """What a restore has come to for one database or volume."""
@@ -103,7 +114,9 @@ def perform(restorable: Restorable, prospects: Sequence[Prospect], report: Repor
         try:
             _swap(restorable, outcome, report)
         except Fault as fault:
-            raise Fault(f"{fault} {_told(outcomes[:done], outcomes[done:])}") from fault
+            made = done + 1 if isinstance(fault, Replaced) else done
+            words = str(fault).rstrip(".")
+            raise Fault(f"{words}. {_told(outcomes[:made], outcomes[made:])}") from fault
         journal.close(outcome.undertaking)
     return outcomes
 
@@ -173,7 +186,10 @@ def _swap(restorable: Restorable, outcome: Outcome, report: Report) -> None:
         database.swap(place, undertaking.target, undertaking.beside, undertaking.before)
         if there:
             outcome.kept = undertaking.before
-            outcome.kept_bytes = database.size(place, undertaking.before)
+            try:
+                outcome.kept_bytes = database.size(place, undertaking.before)
+            except Fault as fault:
+                raise Replaced(undertaking, fault) from fault
     else:
         _swap_volume(outcome, report)
     outcome.away_seconds = time.monotonic() - started
@@ -190,7 +206,8 @@ def swap_volume(
     Returns the name of what was there and is kept, and its bytes; ``None`` when nothing was.
 
     Raises:
-        Fault: it was not possible; the message says what is there now.
+        Replaced: it has taken its place, and a container does not go on, for example.
+        Fault: it was not possible; nothing was replaced.
     """
     target = volume.mountpoint(undertaking.target) or volume.make(undertaking.target, labels)
     beside = volume.mountpoint(undertaking.beside)
@@ -198,8 +215,19 @@ def swap_volume(
         raise Fault(f"volume {undertaking.beside} is gone; somebody has removed it.")
     target.mkdir(parents=True, exist_ok=True)  # Docker still knows a volume whose folder somebody has deleted
     journal.update(replace(undertaking, new_folder=identity(beside)))
-    with writers.held(volume.users(undertaking.target), "stop", report):
-        volume.swap(target, beside)
+    swapped = False
+    try:
+        with writers.held(volume.users(undertaking.target), "stop", report):
+            volume.swap(target, beside)
+            swapped = True
+        return _kept(undertaking)
+    except Fault as fault:
+        if swapped:
+            raise Replaced(undertaking, fault) from fault
+        raise
+
+
+def _kept(undertaking: Undertaking) -> tuple[str | None, int]:
     if not volume.keep(undertaking.beside, undertaking.before, {volume.LABEL: undertaking.name}):
         return None, 0
     kept = volume.mountpoint(undertaking.before)
@@ -214,8 +242,10 @@ def _swap_volume(outcome: Outcome, report: Report) -> None:
 
 def _told(done: Sequence[Outcome], left: Sequence[Outcome]) -> str:
     made = ", ".join(f"{each.prospect.kind} {each.prospect.target}" for each in done) or "nothing"
+    if not left:
+        return f"Replaced, complete: {made}."
     not_made = ", ".join(f"{each.prospect.kind} {each.prospect.target}" for each in left)
-    return f"Replaced before that: {made}. As it was, complete: {not_made}. Run the same restore again."
+    return f"Replaced, complete: {made}. As it was, complete: {not_made}. Run the same restore again."
 
 
 def _place(restorable: Restorable, name: str) -> Place:
