@@ -14,6 +14,8 @@ from standfast.host.backup.faults import Fault
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
+STOP_SECONDS = 10
+"""Docker's own, where a container has none. Source: docker-stop(1)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Container:
     service: str | None
     one_off: bool
     mounts: tuple[Mount, ...]
+    stop_seconds: int = STOP_SECONDS
+    """For which it may go on when it is asked to end; negative when nothing kills it."""
 
     @property
     def words(self) -> str:
@@ -121,7 +125,7 @@ def service(app: str, name: str) -> Container:
 
 def do(action: str, *ids: str) -> None:
     """
-    Let Docker do something to containers: ``pause``, ``unpause``, ``stop``, ``start``.
+    Let Docker do something to containers: ``pause``, ``unpause``, ``start``.
 
     Raises:
         Fault: Docker could not, for one of them at least.
@@ -129,8 +133,21 @@ def do(action: str, *ids: str) -> None:
     _docker(action, *ids)
 
 
-def _docker(*arguments: str) -> programs.Done:
-    done = programs.run(["docker", *arguments])
+def stop(*those: Container) -> None:
+    """
+    Stop containers, and wait for those that are being stopped already.
+
+    Raises:
+        Fault: one of them at least has not stopped. Docker goes on stopping it, whoever has asked for that.
+    """
+    patient = any(each.stop_seconds < 0 for each in those)
+    longest = max(each.stop_seconds for each in those)
+    seconds = programs.LONG if patient else programs.SHORT + longest
+    _docker("stop", *(each.id for each in those), seconds=seconds)
+
+
+def _docker(*arguments: str, seconds: float = programs.SHORT) -> programs.Done:
+    done = programs.run(["docker", *arguments], seconds=seconds)
     if done.code != 0:
         raise Fault(f"docker {arguments[0]}: {done.reason}")
     return done
@@ -152,4 +169,5 @@ def _container(data: Mapping[str, Any]) -> Container:
             for each in data["Mounts"]
             if each["Type"] == "volume"
         ),
+        stop_seconds=int(data["Config"].get("StopTimeout", STOP_SECONDS)),
     )

@@ -2,7 +2,8 @@
 Containers that stand still while a volume is read, and go on whatever happens.
 
 Before one is held, its id is written down, and a unit of systemd waits for this process to die: whoever
-kills the backup, the writers go on within a second. After a power cut the next run, or cron at boot, does it.
+kills the backup, the writers go on within a second; one that Docker is stopping just then, when it has ended.
+After a power cut the next run, or cron at boot, does it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
-from standfast.host.backup import containers, layout, programs, records, state
+from standfast.host.backup import containers, layout, programs, records, state, turn
 from standfast.host.backup.containers import Container
 from standfast.host.backup.faults import Fault
 
@@ -37,8 +38,12 @@ def held(writing: Sequence[Container], how: str, report: Callable[[str], None]) 
         return
     _watched()
     try:
-        _note(writing, how)
-        containers.do(how, *(each.id for each in writing))
+        _note(writing, how, stopping=how == "stop")
+        if how == "stop":
+            containers.stop(*writing)
+            _note(writing, how)
+        else:
+            containers.do(how, *(each.id for each in writing))
         yield
     finally:
         release(report)
@@ -53,6 +58,11 @@ def release(report: Callable[[str], None], *, held_by: int | None = None) -> Non
     Raises:
         Fault: a container does not go on; it stays noted, so that the next one tries again.
     """
+    with turn.taken("release", programs.LONG, lock=layout.RELEASE):
+        _release(report, held_by)
+
+
+def _release(report: Callable[[str], None], held_by: int | None) -> None:
     try:
         noted = json.loads(layout.HELD.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -66,10 +76,7 @@ def release(report: Callable[[str], None], *, held_by: int | None = None) -> Non
         if container is None:
             continue  # it was removed, and its successor was never held
         try:
-            if container.status == "paused":
-                containers.do("unpause", container.id)
-            elif noted["how"] == "stop" and container.status in ("exited", "created"):
-                containers.do("start", container.id)
+            _let_go_on(container, noted["how"], stopping=noted.get("stopping", False))
         except Fault as fault:
             left.append(f"{container.words}: {fault}")
     if left:
@@ -78,6 +85,21 @@ def release(report: Callable[[str], None], *, held_by: int | None = None) -> Non
     if noted.get("pid") != os.getpid():
         names = ", ".join(each["name"] for each in noted["containers"])
         report(f"a run that was cut off has held {names}; they go on")
+
+
+def _let_go_on(container: Container, how: str, *, stopping: bool) -> None:
+    """
+    Let one container go on, whatever it does now.
+
+    + stopping: whether Docker may still be stopping it; whoever has asked for that was cut off
+    """
+    if stopping and container.status in ("running", "restarting", "paused"):
+        containers.stop(container)  # else it would end after it was seen to run, and nobody would start it
+        containers.do("start", container.id)
+    elif container.status == "paused":
+        containers.do("unpause", container.id)
+    elif how == "stop" and container.status in ("exited", "created"):
+        containers.do("start", container.id)
 
 
 def watch(pid: int, born: str) -> None:
@@ -104,9 +126,10 @@ def gone_on(held: Sequence[Container], how: str) -> list[str]:
     return [each.words for each in held if now.get(each.id, still[0]) not in still]
 
 
-def _note(writing: Sequence[Container], how: str) -> None:
+def _note(writing: Sequence[Container], how: str, *, stopping: bool = False) -> None:
     noted = {
         "how": how,
+        "stopping": stopping,
         "since": records.now(),
         "pid": os.getpid(),
         "containers": [{"id": each.id, "name": each.name} for each in writing],
