@@ -129,11 +129,13 @@ class VolumeManifest:
     mountpoint: str
     driver: str
     files: int
-    """Everything that is no folder."""
+    """Everything that is no folder and no socket."""
     folders: int
     bytes: int
     """Of regular files, as ``ls -l`` shows them."""
     versions: Mapping[str, str]
+    sockets: int | None = None
+    """Sockets that were there: no copy holds one. ``None`` in older manifests, whose `files` counts them."""
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     writers: tuple[Writer, ...] = ()

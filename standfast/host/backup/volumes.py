@@ -41,7 +41,10 @@ class Contents:
     """What is in a volume."""
 
     files: int
+    """Everything that is no folder and no socket."""
     regular: int
+    sockets: int
+    """restic stores none of them; a program makes its own anew."""
     folders: int
     bytes: int
 
@@ -110,7 +113,7 @@ def contents(folder: Path) -> Contents:
     Raises:
         Fault: something in it cannot be read.
     """
-    files = regular = folders = size = 0
+    files = regular = sockets = folders = size = 0
     waiting = [folder]
     try:
         while waiting:
@@ -120,14 +123,17 @@ def contents(folder: Path) -> Contents:
                         folders += 1
                         waiting.append(Path(entry.path))
                         continue
-                    files += 1
                     told = entry.stat(follow_symlinks=False)
+                    if stat.S_ISSOCK(told.st_mode):
+                        sockets += 1
+                        continue
+                    files += 1
                     if stat.S_ISREG(told.st_mode):
                         regular += 1
                         size += told.st_size
     except OSError as error:
         raise Fault(f"{error.filename}: {error.strerror}") from None
-    return Contents(files, regular, folders, size)
+    return Contents(files, regular, sockets, folders, size)
 
 
 def _writes(container: Container, volume: str) -> bool:
@@ -164,6 +170,7 @@ def _second_pass(
             made,
             time=now.isoformat(timespec="seconds"),
             files=there.files,
+            sockets=there.sockets,
             folders=there.folders,
             bytes=there.bytes,
         )

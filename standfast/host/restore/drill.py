@@ -326,7 +326,9 @@ def _volume(restorable: Restorable, made: Twin | None, name: str, report: tellin
     report(f"volume {name}: fetching {manifest.files:,} files, {manifest.bytes / 1e6:,.1f} MB")
     fetching.fetch(restorable.repository, copy, volume.fetching_place(place))
     volume.settle_fetched(place, manifest)
-    found = volume.differences(manifest, volume.contents(place))
+    found, notes = volume.compared(manifest, volume.contents(place))
+    for note in notes:
+        report(f"volume {name}: {note}")
     return _verdict("volume", name, copy, manifest, found, started)
 
 

@@ -136,8 +136,7 @@ def _prepare(restorable: Restorable, outcome: Outcome, report: Report) -> list[s
     manifest = outcome.prospect.manifest
     if isinstance(manifest, DatabaseManifest):
         return _prepare_database(restorable, outcome, manifest, report)
-    _prepare_volume(restorable, outcome, manifest, report)
-    return []
+    return _prepare_volume(restorable, outcome, manifest, report)
 
 
 def _prepare_database(
@@ -161,18 +160,19 @@ def _prepare_database(
 
 def _prepare_volume(
     restorable: Restorable, outcome: Outcome, manifest: VolumeManifest, report: Report
-) -> None:
+) -> list[str]:
     name = outcome.prospect.name
     place = volume.make(outcome.undertaking.beside, {volume.LABEL: name})
     report(f"volume {name}: fetching {manifest.files:,} files, {manifest.bytes / 1e6:,.1f} MB")
     fetching.fetch(restorable.repository, outcome.prospect.copy.id, volume.fetching_place(place))
     volume.settle_fetched(place, manifest)
-    faults = volume.differences(manifest, volume.contents(place))
+    faults, notes = volume.compared(manifest, volume.contents(place))
     if faults:
         raise Fault(
             f"volume {name}: the copy of {manifest.time} is not what its manifest says: {'; '.join(faults)}. "
             "Nothing was replaced."
         )
+    return notes
 
 
 def _swap(restorable: Restorable, outcome: Outcome, report: Report) -> None:

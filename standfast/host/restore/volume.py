@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISREG, S_ISSOCK
 
 from standfast.host.backup import containers, programs
 from standfast.host.backup.containers import Container
@@ -88,23 +88,28 @@ def contents(folder: Path) -> Contents:
                 continue
             if S_ISDIR(state.st_mode):
                 folders += 1
-            else:
+            elif not S_ISSOCK(state.st_mode):
                 files += 1
                 size += state.st_size if S_ISREG(state.st_mode) else 0
     return Contents(files, folders, size)
 
 
-def differences(manifest: VolumeManifest, found: Contents) -> list[str]:
+def compared(manifest: VolumeManifest, found: Contents) -> tuple[list[str], list[str]]:
     """
-    What in a restored volume is not as its manifest says. That each file has the right content is
-    restic's part: it knows every block by its SHA-256.
+    Hold a restored volume against its manifest: what is wrong, and what is only worth knowing.
+
+    That each file has the right content is restic's part: it knows every block by its SHA-256.
     """
     pairs = (
         ("files", manifest.files, found.files),
         ("folders", manifest.folders, found.folders),
         ("bytes in files", manifest.bytes, found.bytes),
     )
-    return [f"{what}: {now:,}, there were {then:,}" for what, then, now in pairs if then != now]
+    wrong = [f"{what}: {now:,}, there were {then:,}" for what, then, now in pairs if then != now]
+    if manifest.sockets is None and len(wrong) == 1 and found.files < manifest.files:
+        # Each regular file was counted when it was stored, by restic too.
+        return [], [f"{wrong[0]}; an older version has counted sockets, which no copy holds"]
+    return wrong, []
 
 
 def swap(target: Path, beside: Path) -> None:
