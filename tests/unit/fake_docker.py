@@ -66,6 +66,14 @@ class FakeDocker:
         (self.place / "about" / name).write_text(json.dumps(about))
         self.set(name, status)
 
+    def volume(self, name: str, **options: str) -> Path:
+        """Add a volume; where its files are."""
+        mountpoint = self.place / "data" / name / "_data"
+        mountpoint.mkdir(parents=True)
+        about = {"Name": name, "Mountpoint": str(mountpoint), "Driver": "local", "Options": options or None}
+        (self.place / "volumes" / name).write_text(json.dumps([about]))
+        return mountpoint
+
     def set(self, name: str, status: str) -> None:
         """Let somebody else start, stop or pause a container."""
         (self.place / "status" / name).write_text(status)

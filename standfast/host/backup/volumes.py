@@ -73,11 +73,11 @@ def back_up(
     mountpoint = Path(volume.mountpoint)
     if not mountpoint.is_dir():
         raise Fault(f"volume {name}: Docker says that it is at {mountpoint}, and nothing is there")
-    writing = [each for each in containers.containers() if _writes(each, name)]
-    running = [each for each in writing if each.status in ("running", "restarting")]
     before = baseline.of(KIND, name, repository)
-    warm = _warm(repository, name, mountpoint) if running else None
+    warm = _warm(repository, name, mountpoint) if writers.running(_writing(name)) else None
     try:
+        writing = _writing(name)  # the first pass may have taken an hour
+        running = writers.running(writing)
         made, stored, away, doubts = _second_pass(
             _manifest(volume, configuration, writing, wanted.writers, versions),
             repository,
@@ -136,6 +136,11 @@ def contents(folder: Path) -> Contents:
     return Contents(files, regular, sockets, folders, size)
 
 
+def _writing(volume: str) -> list[Container]:
+    """Containers that can write to a volume, running or not, as they are now."""
+    return [each for each in containers.containers() if _writes(each, volume)]
+
+
 def _writes(container: Container, volume: str) -> bool:
     return any(mount.volume == volume and mount.writable for mount in container.mounts)
 
@@ -179,9 +184,9 @@ def _second_pass(
         tags = [layout.TAG, layout.tag(KIND, made.name), *([layout.SUSPECT] if found else [])]
         limit = {"seconds": seconds} if running else {}
         stored = repository.backup([mountpoint, folder], tags, time=now, parent=parent, **limit)
-        moving = writers.gone_on(running, how)
+        moving = writers.moving(_writing(made.name), running, how)
     away = time.monotonic() - held if running else 0.0
-    wrong = f"somebody has let {', '.join(moving)} go on in the middle of it" if moving else ""
+    wrong = f"somebody has let {', '.join(moving)} start or go on in the middle of it" if moving else ""
     if stored.files < there.regular + 1:
         wrong = f"{there.regular} files were there, and it has {stored.files - 1}"
     if wrong:
@@ -216,13 +221,12 @@ def _manifest(
 
 
 def _writer(container: Container, volume: str, how: str) -> Writer:
-    running = container.status in ("running", "restarting")
     return Writer(
         container=container.name,
         image=container.image,
         image_id=container.image_id,
         path=next(mount.path for mount in container.mounts if mount.volume == volume),
-        held=writers.HOW[how] if running else "not running",
+        held=writers.HOW[how] if writers.running([container]) else "not running",
         app=container.app,
         service=container.service,
     )

@@ -115,15 +115,23 @@ def watch(pid: int, born: str) -> None:
     release(lambda _: None, held_by=pid)
 
 
-def gone_on(held: Sequence[Container], how: str) -> list[str]:
-    """
-    Containers that somebody has let go on since they were held: their files are not of one moment.
+def running(writing: Sequence[Container]) -> list[Container]:
+    """Those that write at this moment, or may begin at any."""
+    return [each for each in writing if each.status in ("running", "restarting")]
 
+
+def moving(writing: Sequence[Container], held: Sequence[Container], how: str) -> list[str]:
+    """
+    Containers that somebody has started or let go on since they were held: the files are not of one moment.
+
+    + writing: all of them, as they are now
     + how: ``pause`` or ``stop``
     """
     still = ("paused",) if how == "pause" else ("exited", "created")
-    now = {each.id: each.status for each in containers.containers()}
-    return [each.words for each in held if now.get(each.id, still[0]) not in still]
+    ids = {each.id for each in held}
+    gone_on = [each for each in writing if each.id in ids and each.status not in still]
+    started = running([each for each in writing if each.id not in ids])
+    return [each.words for each in (*gone_on, *started)]
 
 
 def _note(writing: Sequence[Container], how: str, *, stopping: bool = False) -> None:

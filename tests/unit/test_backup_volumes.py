@@ -1,0 +1,113 @@
+"""A copy of a volume is of one moment, whoever starts containers meanwhile: with a docker of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from standfast.host.backup import layout, manifest, volumes
+from standfast.host.backup.configuration import Configuration, Volume
+from standfast.host.backup.faults import Fault
+from standfast.host.backup.manifest import VolumeManifest
+from standfast.host.backup.records import Item
+from standfast.host.backup.restic import Repository, Snapshot, Stored
+from tests.unit import fake_docker
+from tests.unit.fake_docker import FakeDocker
+
+WANTED = Configuration(
+    server="web-1",
+    repository="/srv/restic",
+    volumes={"media": Volume("daily"), "queue": Volume("daily", "stop", 5)},
+)
+
+
+class Copies(Repository):
+    """A repository that counts as restic does, and lets something happen during each pass."""
+
+    def __init__(self, *passes: Callable[[], None]) -> None:
+        super().__init__(WANTED)
+        self.passes = list(passes)
+        self.made: VolumeManifest | None = None
+        """Of the copy that is there."""
+
+    def snapshots(self, *_: str) -> list[Snapshot]:
+        return []
+
+    def backup(
+        self,
+        paths: Sequence[Path],
+        tags: Sequence[str],
+        *,
+        time: datetime | None = None,
+        parent: str = "",
+        seconds: float = 0,
+    ) -> Stored:
+        if self.passes:
+            self.passes.pop(0)()
+        files = [each for path in paths for each in path.rglob("*") if each.is_file()]
+        if layout.TAG in tags:
+            found = manifest.parse((paths[1] / layout.MANIFEST).read_text())
+            assert isinstance(found, VolumeManifest)
+            self.made = found
+        return Stored(tags[0], len(files), 0, 0)
+
+    def forget(self, *snapshots: str) -> None:
+        if layout.TAG in snapshots:
+            self.made = None
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    made = fake_docker.installed(tmp_path, monkeypatch)
+    (made.volume("media") / "picture").write_text("12345")
+    return made
+
+
+def backed_up(copies: Copies, name: str = "media") -> Item:
+    """Copy a volume."""
+    return volumes.back_up(name, WANTED, copies, versions={}, report=print)
+
+
+def held(copies: Copies) -> dict[str, str]:
+    """How each writer stood still, as the copy says."""
+    assert copies.made is not None
+    return {each.container: each.held for each in copies.made.writers}
+
+
+def test_a_writer_that_starts_during_the_first_pass_stands_still_too(docker: FakeDocker) -> None:
+    docker.container("web")
+    copies = Copies(lambda: docker.container("worker"))
+    assert "container web, container worker stood still" in backed_up(copies).message
+    assert held(copies) == {"web": "paused", "worker": "paused"}
+    assert [docker.status(each) for each in ("web", "worker")] == ["running", "running"]
+
+
+@pytest.mark.parametrize("first", ["running", "exited"])
+def test_a_copy_during_which_a_writer_has_started_is_none(docker: FakeDocker, first: str) -> None:
+    docker.container("web", first)
+    docker.container("worker", "exited")
+    passes = [lambda: None] if first == "running" else []
+    copies = Copies(*passes, lambda: docker.set("worker", "running"))
+    with pytest.raises(Fault, match="let container worker start or go on in the middle of it"):
+        backed_up(copies)
+    assert copies.made is None
+    assert docker.status("web") == first
+
+
+def test_a_copy_during_which_a_writer_was_let_go_on_is_none(docker: FakeDocker) -> None:
+    docker.container("web")
+    copies = Copies(lambda: None, lambda: docker.set("web", "running"))
+    with pytest.raises(Fault, match="let container web start or go on"):
+        backed_up(copies)
+    assert copies.made is None
+
+
+def test_a_writer_that_has_ended_since_is_not_held(docker: FakeDocker) -> None:
+    docker.container("web")
+    docker.container("worker")
+    copies = Copies(lambda: docker.set("worker", "exited"))
+    assert backed_up(copies).ok
+    assert held(copies) == {"web": "paused", "worker": "not running"}
