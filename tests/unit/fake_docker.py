@@ -69,7 +69,7 @@ class FakeDocker:
     def volume(self, name: str, **options: str) -> Path:
         """Add a volume; where its files are."""
         mountpoint = self.place / "data" / name / "_data"
-        mountpoint.mkdir(parents=True)
+        mountpoint.mkdir(parents=True, exist_ok=True)
         about = {"Name": name, "Mountpoint": str(mountpoint), "Driver": "local", "Options": options or None}
         (self.place / "volumes" / name).write_text(json.dumps([about]))
         return mountpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,14 +15,11 @@ from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import VolumeManifest
 from standfast.host.backup.records import Item
 from standfast.host.backup.restic import Repository, Snapshot, Stored
+from standfast.host.snapshots import mounts
 from tests.unit import fake_docker
 from tests.unit.fake_docker import FakeDocker
 
-WANTED = Configuration(
-    server="web-1",
-    repository="/srv/restic",
-    volumes={"media": Volume("daily"), "queue": Volume("daily", "stop", 5)},
-)
+WANTED = Configuration(server="web-1", repository="/srv/restic", volumes={"media": Volume("daily")})
 
 
 class Copies(Repository):
@@ -66,9 +64,10 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     return made
 
 
-def backed_up(copies: Copies, name: str = "media") -> Item:
-    """Copy a volume."""
-    return volumes.back_up(name, WANTED, copies, versions={}, report=print)
+def backed_up(copies: Copies, *, how: str = "pause") -> Item:
+    """Copy the volume."""
+    wanted = replace(WANTED, volumes={"media": Volume("daily", how)})
+    return volumes.back_up("media", wanted, copies, versions={}, report=print)
 
 
 def held(copies: Copies) -> dict[str, str]:
@@ -111,3 +110,41 @@ def test_a_writer_that_has_ended_since_is_not_held(docker: FakeDocker) -> None:
     copies = Copies(lambda: docker.set("worker", "exited"))
     assert backed_up(copies).ok
     assert held(copies) == {"web": "paused", "worker": "not running"}
+
+
+@pytest.fixture
+def share(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """A folder of the server, which Docker mounts as the volume while its container runs or is paused."""
+    docker.container("web")
+    point = docker.volume("media", type="none", o="bind", device="/srv/media")
+    line = f"71 29 8:1 /srv/media {point} rw,relatime shared:1 - ext4 /dev/sda1 rw"
+
+    def mounted() -> list[mounts.Mount]:
+        return mounts.parse(line if docker.status("web") in ("running", "paused") else "")
+
+    monkeypatch.setattr(volumes, "mounts", mounted)
+    return docker
+
+
+def test_a_volume_that_docker_mounts_is_copied_while_its_writers_are_paused(share: FakeDocker) -> None:
+    copies = Copies()
+    assert backed_up(copies).ok
+    assert held(copies) == {"web": "paused"}
+    assert share.status("web") == "running"
+
+
+def test_a_volume_that_docker_unmounts_with_its_last_container_is_not_stored_empty(share: FakeDocker) -> None:
+    copies = Copies()
+    with pytest.raises(Fault, match=r"driver options.*`writers: pause`.*Nothing was stored"):
+        backed_up(copies, how="stop")
+    assert copies.made is None
+    assert share.status("web") == "running"
+    share.set("web", "exited")
+    with pytest.raises(Fault, match="none does"):
+        backed_up(copies)
+    assert copies.made is None
+
+
+def test_a_volume_with_a_limit_alone_is_a_folder(docker: FakeDocker) -> None:
+    docker.volume("media", o="size=10G")
+    assert backed_up(Copies()).ok

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from standfast import __version__
 from standfast.host.backup import (
@@ -30,6 +30,7 @@ from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import VolumeManifest, Writer
 from standfast.host.backup.records import Item
 from standfast.host.backup.restic import Repository, Stored
+from standfast.host.snapshots.mounts import mounts
 
 KIND = "volume"
 FEW = 10
@@ -170,6 +171,7 @@ def _second_pass(
     with writers.held(running, how, report):
         held = time.monotonic()
         now = datetime.now(timezone.utc)
+        _refuse_unmounted(made)
         there = contents(mountpoint)
         made = replace(
             made,
@@ -193,6 +195,25 @@ def _second_pass(
         rejected = repository.reject(stored.snapshot)
         raise Fault(f"the copy is not of one moment or not whole: {wrong}. {rejected}")
     return made, stored, away, found
+
+
+def _refuse_unmounted(volume: VolumeManifest) -> None:
+    """
+    Docker mounts a volume's own device or folder for its first container, and unmounts it after the last one.
+
+    Raises:
+        Fault: nothing is mounted, so there is an empty folder instead of the data.
+    """
+    if volume.driver != "local" or not (volume.options.get("device") or volume.options.get("type")):
+        return
+    # os.path.ismount would not see a folder that is mounted from the same file system.
+    place = PurePosixPath(Path(volume.mountpoint).resolve())
+    if place not in {each.point for each in mounts()}:
+        raise Fault(
+            f"volume {volume.name}: it has driver options, so Docker mounts it only while a container that "
+            "uses it runs, and none does. Keep one running, and let its writers be paused "
+            "(`writers: pause`), not stopped. Nothing was stored."
+        )
 
 
 def _manifest(
