@@ -27,7 +27,8 @@ def deploy() -> None:
         compose.images(app)  # first, so that an archive or a registry that fails leaves all as it was
         files.directory(app.folder, mode="750")
         for file in host.loop(app.files):
-            files.file(f"{app.folder}/{file.name}", file.content, mode=file.mode)
+            path = f"{app.folder}/{file.name}"
+            files.file(path, file.content, mode=file.mode, confidential=file.confidential)
         compose.up(app)
 
 

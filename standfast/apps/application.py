@@ -28,6 +28,11 @@ class AppFile:
     content: Rendered
     mode: str
 
+    @property
+    def confidential(self) -> bool:
+        """Whether root alone may read it: what was there before may be secret as well."""
+        return self.mode == "600"
+
 
 @dataclass(frozen=True, slots=True)
 class Application:

@@ -12,10 +12,17 @@ _WORD = rf"[A-Za-z0-9_-]*(?:{_TELLING})[A-Za-z0-9_-]*"
 _ASSIGNMENT = re.compile(rf"(?i)(?<![A-Za-z0-9])({_WORD})=(?:'[^']*'|\"[^\"]*\"|\S+)")
 _OPTION = re.compile(rf"(?i)--?{_WORD}")
 # Everything between the scheme and the last @ before a space or a quote: passwords may hold any sign.
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'\"]*)@")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s'\"]*)@")
 _WHOLE = re.compile(r"((?:-{1,2}[\w-]+=|\w+=)?[A-Za-z][A-Za-z0-9+.-]*://)(.*)@", re.DOTALL)
 """In a word that begins with a URL, everything up to the last @ may be its password."""
 _QUERY = re.compile(r"(?i)([?&](?:password|sslpassword|token)=)[^&\s'\"]*")
+_NAME = rf"[A-Za-z0-9_-]{{0,60}}(?:{_TELLING})[A-Za-z0-9_-]{{0,60}}"
+_SETTING = re.compile(rf"(?i)(?<![A-Za-z0-9_-])({_NAME}[\"']?\s*[=:>]\s*|--?{_NAME}[\"']?,?\s+)\S.*")
+"""A name and its value in a file: ``NAME=…``, ``"name": …``, ``<name>…``, ``--name …``."""
+_DIRECTIVE = re.compile(rf"(?i)^(\s*{_NAME}\s+)(?!(?:yes|no|on|off|true|false|\d+)\b)\S+\s*$")
+"""The same in files like redis.conf; ``PasswordAuthentication no`` is no secret."""
+_KEY = re.compile(r"^(\s*)[A-Za-z0-9+/]{40,}=*\s*$")
+"""A line of a key in base64."""
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -52,6 +59,14 @@ def masked_text(text: str) -> str:
     text = _QUERY.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNMENT.sub(rf"\1={HIDDEN}", text)
     return _TEXT.sub("'…'", text) if " " in text and "'" in text else text
+
+
+def masked_line(line: str) -> str:
+    """A line of a file of which nobody said that it holds secrets; what is telling goes to the line's end."""
+    line = _URL.sub(_user_only, line)
+    for pattern in (_SETTING, _DIRECTIVE, _KEY):
+        line = pattern.sub(rf"\g<1>{HIDDEN}", line)
+    return line
 
 
 def _user_only(match: re.Match[str]) -> str:

@@ -44,6 +44,7 @@ def file(
     group: str = "root",
     validate: str | None = None,
     activate: Activation | None = None,
+    confidential: bool = False,
 ) -> Generator[StringCommand, None, None]:
     """
     Make sure that a file has this content, owner and mode.
@@ -56,6 +57,7 @@ def file(
     + mode: octal digits, for example ``640``
     + validate: shell code that succeeds when the new content, at ``$new``, is good; checked before the rename
     + activate: what makes a service use the new content
+    + confidential: whether the plan keeps old values to itself even when `content` has no secrets
 
     Raises:
         OperationValueError: the path is not absolute; nothing has been changed.
@@ -68,7 +70,8 @@ def file(
     if present is not None and present.kind != "file":
         raise Refused(f"{path}: expected a file or nothing, found a {present.kind}. Move it away by hand.")
     body = wanted if isinstance(wanted, bytes) else wanted.text.encode()
-    change = _file_change(path, wanted, body, present, (mode, owner, group))
+    rights = (mode, owner, group)
+    change = _file_change(path, wanted, body, present, rights, confidential=confidential)
     if change is None:
         host.noop(f"{path} is as declared")
         return
@@ -146,6 +149,8 @@ def _file_change(
     body: bytes,
     present: RemoteFile | None,
     rights: tuple[str, str, str],
+    *,
+    confidential: bool,
 ) -> Change | None:
     """
     What is different, if anything.
@@ -159,11 +164,14 @@ def _file_change(
     detail = "" if _rights(present) == rights else _rights_detail(present, mode, owner, group)
     if present.sha256 == hashlib.sha256(body).hexdigest():
         return Change("update", path, detail) if detail else None
-    return Change("update", path, detail, _diff(present.content or b"", wanted))
+    old = present.content or b""
+    return Change("update", path, detail, _diff(old, wanted, confidential=confidential))
 
 
-def _diff(old: bytes | None, wanted: Rendered | bytes) -> str:
-    return f"(binary content, {len(wanted)} bytes)" if isinstance(wanted, bytes) else unified(old, wanted)
+def _diff(old: bytes | None, wanted: Rendered | bytes, *, confidential: bool = False) -> str:
+    if isinstance(wanted, bytes):
+        return f"(binary content, {len(wanted)} bytes)"
+    return unified(old, wanted, confidential=confidential)
 
 
 def _write_script(

@@ -62,6 +62,63 @@ def test_a_rotated_secret_is_hidden_on_both_sides() -> None:
     assert "-(hidden)" in shown
 
 
+@pytest.mark.parametrize("secret", ["hunter2", "hunter2="])
+def test_what_a_confidential_file_held_is_hidden_though_its_new_text_has_no_secret(secret: str) -> None:
+    old = f"# {secret}\n# kept\nLEVEL=info\nPG={secret}\n#PG={secret}\n\n{secret}\n"
+    new = plain("# kept\nLEVEL=info\nPORT=80\n")
+    assert unified(old.encode(), new, confidential=True).splitlines()[1:] == [
+        *("-# (hidden)", " # kept", " LEVEL=info"),
+        *("-PG=(hidden)", "-# (hidden)", "-", "-(hidden)", "+PORT=80"),
+    ]
+
+
+def test_a_comment_in_a_file_with_secrets_may_be_an_old_secret() -> None:
+    shown = unified(b"#KEY=old\n# note\n", Rendered("KEY=new\n# note\n", "KEY=\u2039key\u203a\n# note\n"))
+    assert shown.splitlines()[1:] == ["-# (hidden)", "+KEY=\u2039key\u203a", " # note"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POSTGRES_PASSWORD=hunter2",
+        "export PGPASSWORD='hunter2 with spaces'",
+        "#POSTGRES_PASSWORD=hunter2",
+        "      POSTGRES_PASSWORD: hunter2",
+        "      - REDIS_PASS=hunter2",
+        '  "api_key": "hunter2",',
+        "secretKey = hunter2",
+        "<password>hunter2</password>",
+        "requirepass hunter2",
+        "command: redis-server --requirepass hunter2",
+        'command: ["redis-server", "--requirepass", "hunter2"]',
+        "DATABASE_URL=postgres://app:hunter2@db:5432/app",
+        "url: https://app:hunter2@example.com/",
+        f"  hunter2{'A' * 57}",
+    ],
+)
+def test_an_old_value_that_looks_like_a_secret_is_masked_in_every_file(line: str) -> None:
+    shown = unified(f"a\n{line}\nb\n".encode(), plain("a\nb\n"))
+    assert "hunter2" not in shown
+    assert "***" in shown
+    assert f"+{line}" in unified(b"a\n", plain(f"a\n{line}\n")), "what is in the user's file is shown"
+    assert f" {line}" in unified(f"{line}\na\n".encode(), plain(f"{line}\nb\n"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PasswordAuthentication yes",
+        "server_tokens off;",
+        "image: registry.example.com/app:1.0",
+        "# the passwords are elsewhere",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH/CDmcGBmK1jHC3KWwd+k9zjm0FAAAA kim@laptop",
+        "reverse_proxy http://app:8000",
+    ],
+)
+def test_an_old_line_without_a_secret_is_shown(line: str) -> None:
+    assert f"-{line}" in unified(f"a\n{line}\n".encode(), plain("a\n"))
+
+
 def test_a_change_of_hidden_values_alone_is_said() -> None:
     assert (
         unified(b"KEY=a\n", Rendered("KEY=b\n", "KEY=(hidden)\n"))
