@@ -33,7 +33,8 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 from typing_extensions import override
 
-from standfast.engine import fact_trace, match_exec  # noqa: F401 - the import of match_exec is its use
+from standfast.engine import fact_trace, jump_host, match_exec  # noqa: F401 - the import of match_exec is its use
+from standfast.engine.jump_host import JumpHostUnreachable
 from standfast.engine.session import ReadyClient
 from standfast.errors import CouldNotLook, StandfastError
 from standfast.facts.answer import STATUS
@@ -101,10 +102,18 @@ class StandfastConnector(SSHConnector):
         hostname = arguments.pop("hostname")
         self.client = ReadyClient()
         try:
+            jump_host.known_hosts.set(self.data["ssh_known_hosts_file"])
             self.client.connect(hostname, **arguments)  # type: ignore[no-untyped-call] # so it is in pyinfra
+        except JumpHostUnreachable as error:
+            raise Unreachable(
+                f"{self.place}: {_jump_host_reason(error)} Nothing was changed there."
+            ) from error
         except (SSHException, OSError, EOFError) as error:
-            raise Unreachable(f"{self.place}: {_reason(error)} Nothing was changed there.") from error
+            raise self._unreachable(_reason(error)) from error
         self._tune()
+
+    def _unreachable(self, reason: str) -> Unreachable:
+        return Unreachable(f"{self.place}: {reason} Nothing was changed there.")
 
     def reconnect(self) -> None:
         """
@@ -367,3 +376,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "its address cannot be resolved. Check `address`, or your DNS."
     return f"no SSH connection: {error or type(error).__name__}. Is it running, and is the address right?"
+
+
+def _jump_host_reason(error: JumpHostUnreachable) -> str:
+    """The same for a jump host, of which the inventory says nothing."""
+    if isinstance(error.cause, AuthenticationException):
+        return (
+            f"its jump host {error.host} did not accept your key. Check its `User` and `IdentityFile` in "
+            "your SSH configuration, or try the same with ssh."
+        )
+    return f"its jump host {error.host}: {_reason(error.cause)}"
