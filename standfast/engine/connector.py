@@ -29,11 +29,12 @@ from paramiko import (
     Transport,
 )
 from pyinfra.api import StringCommand
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 from typing_extensions import override
 
-from standfast.engine import fact_trace, jump_host, match_exec  # noqa: F401 - the import of match_exec is its use
+from standfast.engine import fact_trace, jump_host, match_exec, private_key  # noqa: F401 - the import of match_exec is its use
 from standfast.engine.jump_host import JumpHostUnreachable
 from standfast.engine.session import ReadyClient
 from standfast.errors import CouldNotLook, StandfastError
@@ -111,6 +112,27 @@ class StandfastConnector(SSHConnector):
         except (SSHException, OSError, EOFError) as error:
             raise self._unreachable(_reason(error)) from error
         self._tune()
+
+    @override
+    def make_paramiko_kwargs(self) -> dict[str, Any]:
+        """
+        As pyinfra's; a key with a passphrase is used through ssh-agent.
+
+        Raises:
+            Unreachable: `ssh.key` cannot be used; nothing was changed.
+        """
+        name = self.data["ssh_key"]
+        try:
+            return super().make_paramiko_kwargs()
+        except (PyinfraError, SSHException, OSError, ValueError) as error:
+            held = private_key.in_agent(Path(name))
+            if held is None:
+                raise self._unreachable(private_key.reason(Path(name), error)) from error
+        self.state.private_keys[name] = held  # where pyinfra looks first
+        try:
+            return super().make_paramiko_kwargs()
+        finally:
+            del self.state.private_keys[name]  # for no other server: an agent's connection is one's own
 
     def _unreachable(self, reason: str) -> Unreachable:
         return Unreachable(f"{self.place}: {reason} Nothing was changed there.")

@@ -274,7 +274,10 @@ class Ssh(Part):
     port: Port | None = Field(default=None, examples=[2222])
     """Port of the SSH server. Default: as in `config`, else 22."""
     key: LocalFile | None = Field(default=None, examples=["~/.ssh/id_ed25519"])
-    """Private key file. Default: as in `config`, else your agent and your usual keys."""
+    """
+    Private key file; your agent must hold it when it has a passphrase.
+    Default: as in `config`, else your agent and your usual keys.
+    """
     config: LocalFile | None = Field(default=None, examples=["~/.ssh/config"])
     """OpenSSH client configuration in which `address` is looked up. Default: `~/.ssh/config`."""
     known_hosts: LocalFile | None = Field(default=None, examples=["files/known_hosts"])

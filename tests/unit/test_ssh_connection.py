@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,7 @@ def ssh_server(*arguments: Path) -> Iterator[int]:
         process.communicate()
 
 
-def connect(folder: Path, port: int, **ssh: str) -> str:
+def connect(folder: Path, port: int, agent: str = "", **ssh: str) -> str:
     """What connecting to the server at the port comes to; somebody at the terminal says yes to everything."""
     settings = ", ".join(f"{name}: {value}" for name, value in {"user": "ops", **ssh}.items())
     (folder / "inventories").mkdir(exist_ok=True)
@@ -61,7 +62,7 @@ def connect(folder: Path, port: int, **ssh: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", CONNECT],
         cwd=folder,
-        env={**os.environ, "HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "HOME": str(folder), "PYTHONPATH": str(ROOT), "SSH_AUTH_SOCK": agent},
         input="y\ny\n",
         capture_output=True,
         text=True,
@@ -70,6 +71,31 @@ def connect(folder: Path, port: int, **ssh: str) -> str:
     )
     assert done.stderr == ""
     return done.stdout.strip()
+
+
+@contextmanager
+def ssh_agent(folder: Path) -> Iterator[str]:
+    """An agent that holds nothing; its socket."""
+    address = folder / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(address)], stdout=subprocess.DEVNULL)
+    try:
+        while not address.exists():
+            time.sleep(0.02)
+        yield str(address)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def add_to_agent(agent: str, key: Path, passphrase: str) -> None:
+    """What somebody does with `ssh-add`, who types the passphrase."""
+    asked = key.parent / "askpass"
+    asked.write_text(f"#!/bin/sh\necho {passphrase}\n")
+    asked.chmod(0o700)
+    environment = {"SSH_AUTH_SOCK": agent, "SSH_ASKPASS": str(asked), "SSH_ASKPASS_REQUIRE": "force"}
+    subprocess.run(
+        ["ssh-add", "-q", str(key)], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, check=True
+    )
 
 
 @pytest.fixture
@@ -101,3 +127,43 @@ def test_a_jump_host_is_checked_as_strictly_as_the_server(folder: Path, known: s
         assert said.endswith("Nothing was changed there.")
         assert ("known yet. Connect once with ssh" in said) == (known == "nowhere")
     assert (folder / ".ssh/known_hosts").read_text() == (entry if known == "home" else "")
+
+
+@pytest.mark.parametrize(
+    ("options", "beside"),
+    [
+        (("-t", "ed25519"), True),
+        (("-t", "ed25519"), False),
+        (("-t", "rsa", "-b", "2048"), False),
+        (("-t", "rsa", "-b", "2048", "-m", "PEM"), True),
+        (("-t", "ecdsa", "-m", "PEM"), True),
+    ],
+)
+def test_a_key_with_a_passphrase_is_used_through_the_agent(
+    folder: Path, options: tuple[str, ...], beside: bool
+) -> None:
+    key, host_key = folder / "deploy", make_key(folder / "target")
+    make_key(key, "opensesame", *options)
+    allowed = (folder / "deploy.pub").rename(folder / "allowed")
+    if beside:
+        (folder / "deploy.pub").write_text(allowed.read_text())
+    with ssh_agent(folder) as agent, ssh_server(folder / "target", allowed) as port:
+        (folder / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
+        add_to_agent(agent, folder / ".ssh/id_ed25519", "")
+        assert connect(folder, port, agent, key=str(key)) == (
+            "web-1 (127.0.0.1): `ssh.key` has a passphrase, and ssh-agent does not hold that key. "
+            f"Run `ssh-add {key}`, and try again. Nothing was changed there."
+        )
+        add_to_agent(agent, key, "opensesame")
+        assert connect(folder, port, agent, key=str(key)) == "connected as ops"
+    assert "has a passphrase" in connect(folder, port, key=str(key)), "no agent at all"
+
+
+def test_a_key_that_is_none_is_named(folder: Path) -> None:
+    said = f"web-1 (127.0.0.1): `ssh.key`: expected a private key at {folder / 'deploy'}, found: "
+    rest = ". Check the path and the file. Nothing was changed there."
+    assert connect(folder, 1, key="deploy") == f"{said}nothing there{rest}"
+    (folder / "deploy").write_text("no key\n")
+    assert connect(folder, 1, key="deploy") == f"{said}something else{rest}"
+    (folder / "deploy").write_bytes(bytes(range(256)))
+    assert connect(folder, 1, key="deploy") == f"{said}something else{rest}"
