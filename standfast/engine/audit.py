@@ -96,7 +96,11 @@ def remember_refusal(loaded: Loaded, by: Caller, error: Exception, tell: Callabl
 
 def remember(loaded: Loaded, records: Sequence[dict[str, object]], tell: Callable[[str], None]) -> None:
     """Add records to the controller's log; a run does not fail because this machine's disk is full."""
-    log = controller_log.path(loaded)
+    try:
+        log = controller_log.path(loaded)
+    except controller_log.NoHome as error:
+        tell(f"this run could not be recorded: {error}")
+        return
     try:
         controller_log.append(log, records)
     except OSError as error:

@@ -73,7 +73,10 @@ def account() -> str:
     """The person behind sudo, when there is one."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
-    except OSError:  # an account without a name, as in some containers
+    except (
+        OSError,
+        KeyError,
+    ):  # an account without a name, as in containers; KeyError until 3.12
         return str(os.getuid())
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from standfast.engine import chain
+from standfast.errors import StandfastError
 
 if TYPE_CHECKING:
     from standfast.inventory.loader import Loaded  # guards append too, and must not wait for pydantic
@@ -22,15 +23,34 @@ COPY = "copy"
 """Key of a server's line, as it stands there."""
 
 
+class NoHome(StandfastError, OSError):
+    """This account has no home folder, so there is no place for its log."""
+
+
 def path(loaded: Loaded) -> Path:
-    """``~/.local/state/standfast/audit/REPOSITORY/ENVIRONMENT.jsonl``; XDG_STATE_HOME is honoured."""
+    """
+    ``~/.local/state/standfast/audit/REPOSITORY/ENVIRONMENT.jsonl``; XDG_STATE_HOME is honoured.
+
+    Raises:
+        NoHome: this account has no home folder.
+    """
     return folder() / loaded.root.name / f"{loaded.path.stem}.jsonl"
 
 
 def folder() -> Path:
-    """``~/.local/state/standfast/audit``; XDG_STATE_HOME is honoured."""
+    """
+    ``~/.local/state/standfast/audit``; XDG_STATE_HOME is honoured.
+
+    Raises:
+        NoHome: this account has no home folder.
+    """
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "standfast" / "audit"
+    try:
+        return Path(state).expanduser() / "standfast" / "audit"
+    except RuntimeError:
+        raise NoHome(
+            "expected a home folder for the audit log, and this account has none. Set HOME or XDG_STATE_HOME."
+        ) from None
 
 
 def append(log: Path, records: Sequence[Mapping[str, object]]) -> None:

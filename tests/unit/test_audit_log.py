@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,39 @@ def test_the_caller_is_known_without_a_repository_and_with_one(
     (loaded.root / "new").touch()
     assert caller(loaded, "plan").dirty is True
     assert clean.run != outside.run
+
+
+NAMELESS = """
+import os, sys
+from pathlib import Path
+from standfast.engine import audit, controller_log
+from standfast.engine.caller import account
+from standfast.inventory.loader import load
+
+loaded = load(Path(sys.argv[1]))
+os.setuid(54321)
+assert account() == "54321", account()
+audit.remember(loaded, [{}], print)
+try:
+    controller_log.folder()
+except controller_log.NoHome:
+    print("known")
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become an account that does not exist")
+def test_an_account_without_name_and_home_is_told_that_nothing_is_recorded(tmp_path: Path) -> None:
+    inventory = tmp_path / "lab.yml"
+    inventory.write_text("environment: lab\nhosts: {web-1: {address: 203.0.113.1}}\n")
+    homeless = {"HOME", "XDG_STATE_HOME", "SUDO_USER", "USER", "LOGNAME", "LNAME", "USERNAME"}
+    done = subprocess.run(
+        [sys.executable, "-c", NAMELESS, str(inventory)],
+        env={name: value for name, value in os.environ.items() if name not in homeless},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == (
+        "this run could not be recorded: expected a home folder for the audit log, and this account has none. "
+        "Set HOME or XDG_STATE_HOME.\nknown\n"
+    ), done.stderr
