@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from standfast.cli import options
+from standfast.errors import UsageError
 
 DIFFERENCES = 2
 
@@ -43,19 +44,29 @@ def plan(
     """
     from standfast.cli.presentation import print_errors, print_json, print_plan
     from standfast.cli.run import exit_with, open_servers
+    from standfast.cli.whole_file import whole_file
     from standfast.engine import saved_plan
     from standfast.engine.audit import remember_plan
     from standfast.engine.caller import caller
 
-    with open_servers(environment, limit, only, quiet=as_json, elsewhere=elsewhere) as (servers, waiting):
+    unsaved: UsageError | None = None
+    with (
+        whole_file(output) as save,
+        open_servers(environment, limit, only, quiet=as_json, elsewhere=elsewhere) as (servers, waiting),
+    ):
         planned = servers.plan(only)
         remember_plan(servers.loaded, caller(servers.loaded, "plan"), planned, waiting.tell)
         if output:
             saved = saved_plan.document(planned, servers.loaded, limit, only)
-            output.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            try:
+                save(json.dumps(saved, indent=2, ensure_ascii=False) + "\n")
+            except UsageError as error:  # the plan is shown nevertheless
+                unsaved = error
     if as_json:
         print_json(planned.as_json())
     else:
         print_plan(planned)
     print_errors(planned.errors)
+    if unsaved:
+        raise unsaved
     exit_with(planned.errors, otherwise=DIFFERENCES if planned.has_changes else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,3 +100,65 @@ def test_a_plan_from_another_inventory_is_refused(saved: dict[str, Any], tmp_pat
 
 def test_a_plan_from_another_version_is_refused(saved: dict[str, Any], tmp_path: Path) -> None:
     assert "Make the plan again" in apply(tmp_path, {**saved, "standfast": "9.9"}, 3)
+
+
+def plan(folder: Path, output: str, *, writable: bool = True) -> subprocess.CompletedProcess[str]:
+    """
+    Have the plan of a server that cannot be reached saved.
+
+    + writable: whether this machine's disk has room
+    """
+    (folder / "lab.yml").write_text(
+        "environment: lab\nhosts: {web-1: {address: 127.0.0.1, ssh: {port: 1}}}\n"
+    )
+
+    def fill() -> None:
+        if not writable:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    return subprocess.run(
+        [sys.executable, "-m", "standfast.cli.main", "plan", "./lab.yml", "-o", output],
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / ".state")},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=fill,
+        check=False,
+    )
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_contacted(tmp_path: Path) -> None:
+    done = plan(tmp_path, "none/monday.json")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "error: none/monday.json: expected a file that can be written: No such file or directory. "
+        "Nothing was written; choose another place.\n"
+    )
+
+
+@pytest.mark.parametrize("output", ["monday.json", "/dev/full"])
+def test_a_plan_that_cannot_be_saved_is_shown_and_the_old_file_stays(tmp_path: Path, output: str) -> None:
+    (tmp_path / "monday.json").write_text("old")
+    done = plan(tmp_path, output, writable=output == "/dev/full")
+    assert done.returncode == 3
+    assert "web-1 (127.0.0.1): no SSH connection" in done.stderr
+    assert f"error: {output}: expected a file that can be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "monday.json").read_text() == "old"
+    assert {each.name for each in tmp_path.iterdir()} - {".state"} == {"monday.json", "lab.yml"}
+
+
+def test_a_saved_plan_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "monday.json").symlink_to("newest.json")
+    for _ in range(2):
+        assert plan(tmp_path, "monday.json").returncode == 1
+        assert json.loads((tmp_path / "newest.json").read_text())["format"] == 1
+    assert (tmp_path / "monday.json").is_symlink()
+    assert (tmp_path / "newest.json").stat().st_mode & 0o777 == 0o600
+    assert {each.name for each in tmp_path.iterdir()} - {".state"} == {
+        "monday.json",
+        "newest.json",
+        "lab.yml",
+    }
+    assert plan(tmp_path, "/dev/null").returncode == 1
