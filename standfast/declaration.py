@@ -16,7 +16,7 @@ from pyinfra import host
 from standfast.errors import InventoryError
 from standfast.inventory.schema import Environment, Host
 from standfast.inventory.secrets import SecretValue
-from standfast.rendering import Rendered, render, render_file
+from standfast.rendering import Rendered, render, render_file, source_of
 from standfast.resources import templates_dir
 
 HOST_DATA_KEY = "standfast_declaration"
@@ -58,13 +58,11 @@ def template(name: str, **variables: object) -> Rendered:
     + variables: what this template needs besides `Declaration.variables`
 
     Raises:
-        InventoryError: undefined variable or syntax error; nothing has been changed.
+        InventoryError: it cannot be read or rendered; nothing has been changed.
     """
     declaration = declared()
     for folder in (declaration.root / "templates", templates_dir()):
         path = folder / name
         if path.is_file():
-            return render(
-                path.read_text(encoding="utf-8"), str(path), declaration.variables() | variables, {}
-            )
+            return render(source_of(path), str(path), declaration.variables() | variables, {})
     raise InventoryError(f"templates/{name}: no such template, neither yours nor ours")

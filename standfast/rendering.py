@@ -83,12 +83,22 @@ def render(
     return Rendered(text, shown)
 
 
-def render_file(path: Path, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]) -> Rendered:
-    """Read a user's file; render it when its name ends in ``.j2``."""
+def source_of(path: Path) -> str:
+    """
+    The text of a user's file.
+
+    Raises:
+        InventoryError: it cannot be read, or is no UTF-8; nothing has been changed.
+    """
     try:
-        source = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"{path}: expected a readable UTF-8 file: {error}") from None
+
+
+def render_file(path: Path, variables: Mapping[str, object], secrets: Mapping[str, SecretValue]) -> Rendered:
+    """Read a user's file; render it when its name ends in ``.j2``."""
+    source = source_of(path)
     if path.suffix != ".j2":
         return plain(source)
     return render(source, str(path), variables, secrets)

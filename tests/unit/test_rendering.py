@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pyinfra.context import ctx_host
 
+from standfast.declaration import HOST_DATA_KEY, Declaration, template
 from standfast.errors import InventoryError
+from standfast.inventory.schema import Environment, Host
 from standfast.inventory.secrets import SecretValue
 from standfast.operations.diff import unified
 from standfast.rendering import Rendered, plain, render, render_file
@@ -46,6 +50,18 @@ def test_only_j2_files_are_templates(tmp_path: Path) -> None:
     (tmp_path / "latin1.yml").write_bytes(b"\xe9")
     with pytest.raises(InventoryError, match="UTF-8"):
         render_file(tmp_path / "latin1.yml", {}, {})
+
+
+def test_a_template_of_the_users_own_that_is_no_text_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "templates/caddy/Caddyfile.j2"
+    own.parent.mkdir(parents=True)
+    declaration = Declaration("web-1", Environment.lab, Host(address="203.0.113.1"), tmp_path)
+    with ctx_host.use(SimpleNamespace(data=SimpleNamespace(**{HOST_DATA_KEY: declaration}))):
+        own.write_text("{{ name }}\n")
+        assert template("caddy/Caddyfile.j2").text == "web-1\n"
+        own.write_bytes(b"\xe9")
+        with pytest.raises(InventoryError, match=r"Caddyfile\.j2: expected a readable UTF-8 file"):
+            template("caddy/Caddyfile.j2")
 
 
 def test_a_new_file_is_shown_whole() -> None:
