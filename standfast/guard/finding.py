@@ -6,6 +6,8 @@ import getpass
 import json
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from standfast.errors import CouldNotLook
-from standfast.guard import containers, django_settings, dotenv
+from standfast.guard import containers, django_settings, dotenv, layout
 from standfast.guard.addresses import OTHER, POSTGRESQL, SQLITE, Address, NotAnAddress, parse, with_defaults
 from standfast.host.guard import arguments
 from standfast.host.guard.catalogue import Catalogue, Program
@@ -21,6 +23,7 @@ from standfast.host.guard.classification import Verdict
 from standfast.host.guard.words import Word
 
 USUAL = ("DATABASE_URL", "DIRECT_URL", "POSTGRES_PRISMA_URL", "POSTGRES_URL", "DB_URL", "PG_URL")
+_SECONDS = 20
 _VARIABLE = re.compile(
     r"""(?:process\.env\.|process\.env\[['"]|\benv\(\s*['"]|ENV\[['"]|ENV\.fetch\(['"]|Deno\.env\.get\(['"])([A-Za-z_]\w*)"""
 )
@@ -67,6 +70,8 @@ def database(verdict: Verdict, catalogue: Catalogue, environment: Mapping[str, s
     Raises:
         CouldNotLook: it cannot be found out; the message says what was looked at.
     """
+    if verdict.database is None:
+        raise CouldNotLook("which database its SQL drops or connects to is only known when it runs")
     command = _command(verdict, catalogue, environment)
     finder = _FINDERS.get(command.program.name, _usual)
     try:
@@ -78,6 +83,8 @@ def database(verdict: Verdict, catalogue: Catalogue, environment: Mapping[str, s
             f"it is not clear which database `{command.program.name}` would hit: neither its options nor "
             f"{', '.join(USUAL[:1])} in the environment or a .env file name one"
         )
+    if verdict.database and found.kind != SQLITE:
+        found = replace(found, database=verdict.database, source=f"{found.source} and its SQL")
     return _reached(found, command)
 
 
@@ -333,26 +340,69 @@ def _supabase(command: Command) -> Address | None:
 
 
 def _postgresql(command: Command) -> Address | None:
-    """psql, dropdb, pg_restore: options, the first argument, then PGDATABASE and its kin."""
+    """psql: options, the first argument, then PGDATABASE and its kin."""
     plain = [each.word.text for each in command.given.plain]
-    first = plain[0] if plain and command.program.name != "pg_restore" else ""
-    named = command.option("-d", "--dbname") or first
-    if command.program.name == "dropdb":
-        named = first
+    address = _server(command, command.option("-d", "--dbname") or (plain[0] if plain else ""))
+    second = plain[1] if len(plain) > 1 else ""
+    return replace(address, user=address.user or second)
+
+
+def _server(command: Command, named: str) -> Address:
+    """A database by its name or connection string, on the server that the options name."""
     source = "the command line"
     if "://" in named or "=" in named:
         address = parse(named, source)
     else:
         address = Address(POSTGRESQL, named, source=source)
-    user = command.option("-U", "--username") or (
-        plain[1] if len(plain) > 1 and command.program.name == "psql" else ""
-    )
     return replace(
         address,
-        host=command.option("-h", "--host") or address.host,
-        port=command.option("-p", "--port") or address.port,
-        user=user or address.user,
+        # What a connection string says counts more than options. Source: psql(1), --dbname.
+        host=address.host or command.option("-h", "--host") or "",
+        port=address.port or command.option("-p", "--port") or "",
+        user=address.user or command.option("-U", "--username") or "",
     )
+
+
+def _dropdb(command: Command) -> Address | None:
+    """Its only argument is what it drops; only ``--maintenance-db`` may be a connection string."""
+    plain = command.given.plain
+    if len(plain) != 1 or plain[0].doubtful:
+        return None
+    server = _server(command, command.option("--maintenance-db") or "")
+    return replace(server, database=plain[0].word.text)
+
+
+def _pg_restore(command: Command) -> Address | None:
+    """With ``--create`` it only connects to ``--dbname``; it drops what the dump was made of."""
+    address = _server(command, command.option("-d", "--dbname") or "")
+    if not command.given.has("-C|--create", abbreviated=True):
+        return address
+    return replace(address, database=_dumped(command), source="the command line and its dump")
+
+
+def _dumped(command: Command) -> str:
+    """The database that a dump was made of, as its list of contents begins."""
+    plain = command.given.plain
+    program = shutil.which("pg_restore", path=layout.path_behind_shims())
+    if program is None or len(plain) != 1 or plain[0].doubtful or command.container is not None:
+        raise CouldNotLook("--create drops what the dump names, and the dump cannot be read here")
+    try:
+        done = subprocess.run(
+            [program, "--list", plain[0].word.text],
+            cwd=command.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CouldNotLook(f"pg_restore --list does not answer: {error}") from None
+    match = re.search(r"^; +dbname: (.+)$", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or match is None:
+        raise CouldNotLook(f"{plain[0].word.text} does not say which database --create would drop")
+    return match[1]
 
 
 def _sqlite(command: Command) -> Address | None:
@@ -389,9 +439,8 @@ _FINDERS: dict[str, Callable[[Command], Address | None]] = {
     "alembic": _alembic,
     "supabase": _supabase,
     "psql": _postgresql,
-    "dropdb": _postgresql,
-    "dropuser": _postgresql,
-    "pg_restore": _postgresql,
+    "dropdb": _dropdb,
+    "pg_restore": _pg_restore,
     "sqlite3": _sqlite,
     **dict.fromkeys(("mysql", "mysqladmin", "redis-cli", "mongosh", "mongorestore"), _unknown_kind),
 }

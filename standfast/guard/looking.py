@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
 """
+# What a shell or xargs puts something else in place of (`$d`, `{}`) is no name that could be missing.
+_PLAIN = re.compile(r"[\w-]+", re.ASCII)
 COUNTED_UP_TO = 2_000_000_000
 """Bytes of a database whose rows are counted; of a larger one PostgreSQL's own estimate is shown."""
 
@@ -85,9 +88,28 @@ def look(address: Address, known: Knowledge) -> Looked:
             exact = size <= COUNTED_UP_TO
             rows = _counted(place, address.database) if exact else estimate
     except Fault as fault:
+        if _is_missing(address):
+            return Looked(address, *_environment(address, "", known), 0, 0, exact=True, bytes=0)
         raise CouldNotLook(f"{address.name} could not be looked into: {fault}") from None
     environment, because = _environment(address, own, known)
     return Looked(address, environment, because, tables, rows, exact, size)
+
+
+def _is_missing(address: Address) -> bool:
+    """Whether the server answers and has no such database, as before the first `DROP DATABASE IF EXISTS`."""
+    from standfast.host.restore.database import MAINTENANCE
+
+    if not _PLAIN.fullmatch(address.database):
+        return False
+    try:
+        with reached(address) as place:
+            found = place.ask(
+                f"SELECT count(*) FROM pg_database WHERE datname = '{address.database}'::name;",  # noqa: S608 - plain
+                MAINTENANCE,
+            )
+    except Fault:
+        return False
+    return found == ["0"]
 
 
 def _environment(address: Address, own: str, known: Knowledge) -> tuple[str, str]:

@@ -47,6 +47,9 @@ class Verdict(NamedTuple):
     """Where it runs when it is not here: ``container db``, ``service db``, ``host web-1``."""
     through: tuple[str, ...] = ()
     """Words that say which container that is: ``docker compose -p shop``."""
+    database: str | None = ""
+    """Name of the database that its SQL drops or connects to, ``None`` when nobody knows it; empty when it
+    hits the one that it is connected to from the beginning."""
 
     @property
     def harmless(self) -> bool:
@@ -109,9 +112,13 @@ def classify_all(
 def _once(verdicts: Sequence[Verdict]) -> list[Verdict]:
     seen: list[Verdict] = []
     for each in verdicts:
-        if all((each.reason, each.command) != (other.reason, other.command) for other in seen):
+        if all(_said(each) != _said(other) for other in seen):
             seen.append(each)
     return seen
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.reason, verdict.command, verdict.database
 
 
 def _judged(simple: Simple, known: Catalogue) -> Iterator[Verdict]:
@@ -129,19 +136,24 @@ def _judged(simple: Simple, known: Catalogue) -> Iterator[Verdict]:
         return
     entries = known.by_program.get(program.name, ())
     given = _arguments(program, simple, entries)
-    kinds, unread = _sql(program, given, simple, known)
+    by_database, unread = _sql(program, given, simple, known)
     for entry in entries:
-        level = max(
-            (matching.like(each, given, program, kinds, simple.cwd) for each in entry.when),
-            default=matching.NO,
-        )
-        if level == matching.YES:
-            yield _verdict(DESTRUCTIVE, entry.does, simple, program.name, entry)
-        elif level == matching.MAYBE:
-            words = next((each.text for each in simple.words if not each.known), "a variable")
-            reason = f"What {words} stands for is not known here, and it can make this: {entry.does}"
-            yield _verdict(UNKNOWN, reason, simple, program.name, entry)
+        for database, kinds in by_database.items():
+            level = max(
+                (matching.like(each, given, program, kinds, simple.cwd) for each in entry.when),
+                default=matching.NO,
+            )
+            if level != matching.NO:
+                yield _recognised(level, entry, simple, program)._replace(database=database)
     yield from unread
+
+
+def _recognised(level: int, entry: Entry, simple: Simple, program: Program) -> Verdict:
+    if level == matching.YES:
+        return _verdict(DESTRUCTIVE, entry.does, simple, program.name, entry)
+    words = next((each.text for each in simple.words if not each.known), "a variable")
+    reason = f"What {words} stands for is not known here, and it can make this: {entry.does}"
+    return _verdict(UNKNOWN, reason, simple, program.name, entry)
 
 
 def _unknown_program(simple: Simple, known: Catalogue) -> Iterator[Verdict]:
@@ -194,16 +206,17 @@ def _verdict(level: str, reason: str, simple: Simple, program: str, entry: Entry
 
 def _sql(
     program: Program, given: Arguments, simple: Simple, known: Catalogue
-) -> tuple[list[str], list[Verdict]]:
-    """Kinds of the destructive statements, and verdicts on what could not be read."""
+) -> tuple[Mapping[str | None, Sequence[str]], list[Verdict]]:
+    """Kinds of the destructive statements by what they hit, and verdicts on what could not be read."""
     source = program.sql
     if source is None or (source.words and not matching.alike(_first(given), "|".join(source.words))):
-        return [], []
+        return {"": ()}, []
     reader = _SqlReader(program, simple, known)
-    for word in given.of(source.text):
-        reader.text(word)
-    for word in given.of(source.files):
-        reader.file(word)
+    for name, word in given.values:  # in their order: what one of them connects to counts for the next
+        if name in source.text:
+            reader.text(word)
+        elif name in source.files:
+            reader.file(word)
     if source.arguments >= 0:
         for argument in given.plain[source.arguments :]:
             reader.text(argument.word)
@@ -226,7 +239,9 @@ class _SqlReader:
         self.program = program
         self.simple = simple
         self.known = known
-        self.kinds: list[str] = []
+        self.kinds: dict[str | None, list[str]] = {"": []}
+        """Of the destructive statements, by the database that they hit as `Verdict.database` names it."""
+        self.connected: str | None = ""
         self.unread: list[Verdict] = []
         self.asked = False
         self.stdin_named = False
@@ -273,7 +288,8 @@ class _SqlReader:
             None,
         )
         verdict = _verdict(UNKNOWN, reason, self.simple, self.program.name, None)
-        self.unread.append(verdict._replace(hits=entry.hits if entry else ("database",)))
+        hits = entry.hits if entry else ("database",)
+        self.unread.append(verdict._replace(hits=hits, database=self.connected))
 
     def _statements(self, text: str) -> None:
         from standfast.host.guard import sql  # its pattern takes milliseconds to compile
@@ -288,8 +304,11 @@ class _SqlReader:
                         self.unread += _judged(simple, self.known)
             elif each.kind == "unreadable":
                 self.unknown(each.text)
+            elif each.kind == "connect":
+                self.connected = each.database
             else:
-                self.kinds.append(each.kind)
+                database = self.connected if each.database == "" else each.database
+                self.kinds.setdefault(database, []).append(each.kind)
 
 
 def _stdin(descriptor: int | None) -> str:

@@ -44,6 +44,8 @@ _ALWAYS_TRUE = {
 }
 _WEAKER = {("DISABLE", "ROW"), ("DISABLE", "TRIGGER"), ("DISABLE", "RULE"), ("NO", "FORCE")}
 _DEEPEST = 6
+# As psql takes it: verbatim, also without quotes. Everything else may name another server.
+_CONNECTED = re.compile(r'"?([\w.-]+)"?', re.ASCII)
 
 
 class Statement(NamedTuple):
@@ -51,9 +53,12 @@ class Statement(NamedTuple):
 
     kind: str
     """``drop data``, ``drop definition``, ``truncate``, ``delete all``, ``update all``, ``drop column``,
-    ``weaken protection``, ``run file``, ``run shell``, or ``unreadable``."""
+    ``weaken protection``, ``connect``, ``run file``, ``run shell``, or ``unreadable``."""
     text: str
     """Beginning of the statement, or the file or shell command that it names; without values."""
+    database: str | None = ""
+    """Name of the database that it drops or connects to; ``None`` when that cannot be known, empty when it is
+    about the one that is connected."""
 
 
 class _Token(NamedTuple):
@@ -133,6 +138,9 @@ def _judged(tokens: Sequence[_Token], depth: int) -> Iterator[Statement]:
         yield Statement("unreadable", f"{_shown(tokens)} \\gexec runs what the query answers")
     elif first.kind == "variable" and len(first.text) > 1:
         yield Statement("unreadable", f"the variable {first.text}")
+    elif first.word == "USE" and len(tokens) > 1:
+        yield Statement("connect", _shown(tokens[:2]), _name(tokens[1]))
+        yield from _judged(tokens[2:], depth)  # MySQL ends it with the line, too
     elif first.word == "EXPLAIN" and not any(each.word in ("ANALYZE", "ANALYSE") for each in tokens[:4]):
         return
     elif first.word == "DO":
@@ -181,13 +189,32 @@ def _verb(tokens: Sequence[_Token]) -> Iterator[Statement]:
     if word == "DROP" and after:
         kind = "drop data" if after in _WITH_DATA else "drop definition"
         kind = "weaken protection" if after in ("POLICY", "TRIGGER", "EVENT", "RULE") else kind
-        yield Statement(kind, _shown(tokens))
+        yield Statement(kind, _shown(tokens), _dropped(tokens[2:]) if after == "DATABASE" else "")
     elif word == "TRUNCATE" and after != "(":
         yield Statement("truncate", _shown(tokens))
     elif word == "DELETE" and _everything(tokens):
         yield Statement("delete all", _shown(tokens))
     elif word == "UPDATE" and any(each.word == "SET" for each in tokens) and _everything(tokens):
         yield Statement("update all", _shown(tokens))
+
+
+def _dropped(tokens: Sequence[_Token]) -> str | None:
+    """The name in ``[IF EXISTS] NAME [[WITH] (FORCE)]``; ``None`` when anything else stands there."""
+    if [each.word for each in tokens[:2]] == ["IF", "EXISTS"]:
+        tokens = tokens[2:]
+    if not tokens or (len(tokens) > 1 and tokens[1].word not in ("WITH", "(")):
+        return None
+    return _name(tokens[0])
+
+
+def _name(token: _Token) -> str | None:
+    """What an identifier names; ``None`` when PostgreSQL, psql or a shell may make something else of it."""
+    if token.kind == "word" and token.text.isascii():
+        return token.text.lower()
+    if token.kind == "name" and token.text[0] in '"`' and "$" not in token.text:
+        quote = token.text[0]
+        return token.text[1:-1].replace(quote * 2, quote)
+    return None
 
 
 def _everything(tokens: Sequence[_Token]) -> bool:
@@ -227,11 +254,23 @@ def _body(text: str, depth: int) -> Iterator[Statement]:
 
 def _meta(text: str) -> Iterator[Statement]:
     """psql's own commands."""
-    name, _, rest = text.partition(" ")
-    if name in ("\\i", "\\include", "\\ir", "\\include_relative"):
+    name, _, rest = text.replace("\t", " ").partition(" ")
+    if name in ("\\c", "\\connect"):
+        yield from _connected(rest.split())
+    elif name in ("\\i", "\\include", "\\ir", "\\include_relative"):
         yield Statement("run file", rest.strip().strip("'"))
     elif name.startswith("\\!"):
         yield Statement("run shell", text[2:].strip())
+
+
+def _connected(words: Sequence[str]) -> Iterator[Statement]:
+    """``\\connect [NAME [USER]]``; with a host or a connection string, nobody knows where it goes."""
+    first = words[0].rstrip(";") if words else "-"
+    match = _CONNECTED.fullmatch(first)
+    if len(words) > 2 or match is None:
+        yield Statement("connect", "\\connect", None)
+    elif first not in ("-", ""):
+        yield Statement("connect", "\\connect", match[1])
 
 
 def _shown(tokens: Sequence[_Token]) -> str:
