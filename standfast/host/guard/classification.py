@@ -211,6 +211,8 @@ def _sql(
     source = program.sql
     if source is None or (source.words and not matching.alike(_first(given), "|".join(source.words))):
         return {"": ()}, []
+    if any(given.has(each) for each in program.help):
+        return {"": ()}, []
     reader = _SqlReader(program, simple, known)
     for name, word in given.values:  # in their order: what one of them connects to counts for the next
         if name in source.text:
