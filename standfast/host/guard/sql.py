@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _ALWAYS_TRUE = {
 }
 _WEAKER = {("DISABLE", "ROW"), ("DISABLE", "TRIGGER"), ("DISABLE", "RULE"), ("NO", "FORCE")}
 _DEEPEST = 6
+_ROWS_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
 # As psql takes it: verbatim, also without quotes. Everything else may name another server.
 _CONNECTED = re.compile(r'"?([\w.-]+)"?', re.ASCII)
 
@@ -98,6 +100,7 @@ def _statements(text: str) -> Iterator[list[_Token]]:
 
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
+    statement: list[str] = []
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
@@ -111,7 +114,22 @@ def _tokens(text: str) -> Iterator[_Token]:
             yield _Token("body", text[at:end])
             at = end + len(match[0])
         elif kind != "space":
-            yield _Token(kind, match[0])
+            token = _Token(kind, match[0])
+            yield token
+            statement.append(token.word)
+            if token.text == ";":
+                if statement[0] == "COPY" and ("FROM", "STDIN") in zip(
+                    statement, statement[1:], strict=False
+                ):
+                    text, at = _without_rows(text, at), 0
+                statement.clear()
+
+
+def _without_rows(text: str, at: int) -> str:
+    """What psql reads as SQL behind a ``COPY … FROM STDIN;``: its line, and all behind the rows."""
+    line = text.find("\n", at)
+    end = _ROWS_END.search(text, line) if line >= 0 else None
+    return text[at:line] + text[end.end() :] if end else text[at:]
 
 
 def _comment_end(text: str, at: int) -> int:

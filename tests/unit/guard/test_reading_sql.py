@@ -18,3 +18,16 @@ def test_what_only_prints_reads_no_pipe(line: str) -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("COPY t (a) FROM stdin;\n1\n\\.\n\nTRUNCATE users CASCADE;", "destructive"),
+        ("COPY t FROM STDIN WITH (FORMAT csv);\nit's\n\\.\nTRUNCATE users;", "destructive"),
+        ("COPY t FROM stdin; TRUNCATE users;\n1\n\\.\n", "destructive"),
+        ("COPY t FROM stdin;\nx; TRUNCATE users;\n\\.\nSELECT 1;", "harmless"),
+    ],
+)
+def test_the_rows_of_a_copy_are_no_statements_and_hide_none(text: str, level: str) -> None:
+    assert classify(["sh", "-c", f"psql shop <<'END'\n{text}\nEND\n"], cwd="/srv/nowhere").level == level
