@@ -173,6 +173,19 @@ def test_around_the_shim_a_protected_database_refuses(
     assert counted(postgresql) == before
 
 
+def test_a_role_that_is_no_superuser_copies_a_protected_database(
+    postgresql: Server, laptop: Laptop, shop: Census
+) -> None:
+    guard = Template(GUARD.read_text(), undefined=StrictUndefined).render(
+        database="shop", environment="production", exempt=[], many=1000, version="1"
+    )
+    postgresql.sql(guard, "shop")
+    before = counted(postgresql)
+    done = laptop.guard("backup", DATABASE_URL=postgresql.url("shop"))
+    assert done.returncode == 0, done.stderr
+    assert counted(postgresql) == before
+
+
 def test_declared_as_disposable_it_runs_in_silence(postgresql: Server, laptop: Laptop, shop: Census) -> None:
     laptop.write("guard.yml", "databases:\n  shop: disposable\n")
     done = laptop.run(*shell(laptop, postgresql, f"{PSQL} 'TRUNCATE lesson_sessions'"))
