@@ -23,6 +23,13 @@ _DIRECTIVE = re.compile(rf"(?i)^(\s*{_NAME}\s+)(?!(?:yes|no|on|off|true|false|\d
 """The same in files like redis.conf; ``PasswordAuthentication no`` is no secret."""
 _KEY = re.compile(r"^(\s*)[A-Za-z0-9+/]{40,}=*\s*$")
 """A line of a key in base64."""
+_DOLLARS = re.compile(r"(\$(?:[A-Za-z_]\w*)?\$).*?\1", re.DOTALL)
+_PASSWORDS = (
+    (("mysql", "mariadb"), "-p", False),
+    (("redis-cli", "valkey-cli"), "-a", True),
+    (("mongo", "supabase"), "-p", True),
+)
+"""How programs' names begin, their option with a password, and whether it may be the next word."""
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -42,14 +49,20 @@ def masked_words(argv: Sequence[str]) -> list[str]:
             continue
         shown.append(masked_text(_WHOLE.sub(_user_only, word) if _WHOLE.match(word) else word))
         secret_follows = bool(_OPTION.fullmatch(word))
+    for index, word in enumerate(argv):
+        for names, option, apart in _PASSWORDS:
+            # Behind `docker exec db` too; what stands before a program's name is another's.
+            if word.rpartition("/")[2].startswith(names):
+                shown[index + 1 :] = _without(shown[index + 1 :], option, apart=apart)
+    return shown
+
+
+def _without(words: Sequence[str], option: str, *, apart: bool) -> list[str]:
+    """A program's arguments without its password, which may stand in the option's own word."""
+    glued = [f"{option}{HIDDEN}" if each.startswith(option) and each != option else each for each in words]
     return [
-        f"-p{HIDDEN}"
-        if index
-        and argv[0].rpartition("/")[2].startswith(("mysql", "mariadb"))
-        and each[:2] == "-p"
-        and len(each) > 2
-        else each
-        for index, each in enumerate(shown)
+        HIDDEN if apart and before == option else each
+        for before, each in zip(["", *glued], glued, strict=False)
     ]
 
 
@@ -58,6 +71,7 @@ def masked_text(text: str) -> str:
     text = _URL.sub(_user_only, text)
     text = _QUERY.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNMENT.sub(rf"\1={HIDDEN}", text)
+    text = _DOLLARS.sub(r"\1…\1", text)
     return _TEXT.sub("'…'", text) if " " in text and "'" in text else text
 
 

@@ -189,6 +189,18 @@ def test_odd_passwords_are_read_and_never_shown(password: str) -> None:
         (["env", "PGPASSWORD=s3cret", "psql"], "env 'PGPASSWORD=***' psql"),
         (["sh", "-c", "SECRET_KEY='s3 cret' run"], "sh -c 'SECRET_KEY=*** run'"),
         (["psql", "-c", "ALTER ROLE a PASSWORD 's3cret'"], None),
+        (["psql", "-c", "ALTER ROLE a PASSWORD $$s3cret$$"], None),
+        (["psql", "-c", "ALTER ROLE a PASSWORD $x_1$s3cret$$ s3 cret$x_1$; SELECT 1"], None),
+        (
+            ["docker", "exec", "-p1", "db", "mysql", "-uroot", "-ps3cret", "shop"],
+            "docker exec -p1 db mysql -uroot '-p***' shop",
+        ),
+        (["ssh", "h", "/usr/bin/mariadb-admin", "-ps3cret"], "ssh h /usr/bin/mariadb-admin '-p***'"),
+        (["redis-cli", "-a", "s3cret", "FLUSHALL"], "redis-cli -a '***' FLUSHALL"),
+        (["redis-cli", "--pass", "s3cret", "FLUSHALL"], "redis-cli --pass '***' FLUSHALL"),
+        (["mongosh", "-u", "a", "-p", "s3cret", "--eval", "x"], "mongosh -u a -p '***' --eval x"),
+        (["sudo", "mongorestore", "-ps3cret", "--drop"], "sudo mongorestore '-p***' --drop"),
+        (["npx", "supabase@2", "db", "reset", "-p", "s3cret"], "npx supabase@2 db reset -p '***'"),
     ],
 )
 def test_secrets_are_masked(argv: list[str], shown: str | None) -> None:
