@@ -53,12 +53,13 @@ class Command:
         values = self.given.of(names)
         return values[-1].text if values else None
 
-    def variables(self, *more: Path) -> dict[str, tuple[str, str]]:
+    def variables(self, *more: Path) -> Mapping[str, tuple[str, str]]:
         """Variables with their sources; ``.env`` files count only for what runs here."""
         if self.container is not None:
             where = f"in the environment of {self.verdict.inside}"
             return {name: (value, f"{name} {where}") for name, value in self.environment.items()}
-        return dotenv.of_project(self.folder, self.environment, more)
+        named = [each.path for each in self.verdict.env_files]
+        return dotenv.of_project(self.folder, self.environment, more, program=self.program.name, named=named)
 
 
 def database(verdict: Verdict, catalogue: Catalogue, environment: Mapping[str, str]) -> Address:
@@ -93,7 +94,10 @@ def _command(verdict: Verdict, catalogue: Catalogue, environment: Mapping[str, s
     folder = Path(verdict.cwd)
     if not verdict.inside:
         inherited = {} if verdict.cleared else dict(environment)
-        return Command(verdict, program, folder, {**inherited, **verdict.environment})
+        visible = dotenv.with_files(inherited, verdict.env_files, verdict.environment)
+        return Command(verdict, program, folder, visible)
+    if verdict.env_files:
+        raise CouldNotLook(f"{verdict.env_files[0].path} is in {verdict.inside}, and may say which database")
     container = containers.named(verdict.inside, verdict.through, str(folder))
     inside = ("docker", "exec", "-i", container.id)
     return Command(
@@ -258,7 +262,10 @@ def _erb(code: str, environment: Mapping[str, str]) -> str:
 
 
 def _laravel(command: Command) -> Address | None:
-    variables = command.variables()
+    named = command.option("--env")  # it reads .env.NAME then
+    variables = replace(
+        command, environment={**command.environment, **({"APP_ENV": named} if named else {})}
+    ).variables()
     values = {name: value for name, (value, _) in variables.items()}
     if values.get("DB_URL") or values.get("DATABASE_URL"):
         return _from_variables(("DB_URL", "DATABASE_URL"), variables, command.folder)

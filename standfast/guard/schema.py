@@ -84,6 +84,9 @@ class Wrapper(Part):
     skip: int = 0
     after: Words = []
     assignments: bool = False
+    env_files: Words = []
+    overrides: bool = False
+    last_counts: bool = False
 
 
 class GuardFile(Part):

@@ -96,6 +96,12 @@ class Wrapper(NamedTuple):
     """Subcommands of which one must be there; else it wraps nothing."""
     assignments: bool = False
     """Whether ``NAME=value`` may stand before the command."""
+    env_files: tuple[str, ...] = ()
+    """Options whose value names a file of variables for the command."""
+    overrides: bool = False
+    """Whether those count more than what is set already, without an option that says so."""
+    last_counts: bool = False
+    """Whether the last of several such files counts, not the first."""
 
 
 class Catalogue:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     from standfast.host.guard.arguments import Arguments
+    from standfast.host.guard.unwrapping import EnvFile
 else:
     from standfast.host.guard.named_tuple import NamedTuple
 
@@ -50,6 +51,8 @@ class Verdict(NamedTuple):
     database: str | None = ""
     """Name of the database that its SQL drops or connects to, ``None`` when nobody knows it; empty when it
     hits the one that it is connected to from the beginning."""
+    env_files: tuple[EnvFile, ...] = ()
+    """Files of variables that its wrappers read; of two that set the same, the first counts."""
 
     @property
     def harmless(self) -> bool:
@@ -201,6 +204,7 @@ def _verdict(level: str, reason: str, simple: Simple, program: str, entry: Entry
         cwd=simple.cwd,
         inside=simple.inside,
         through=simple.through,
+        env_files=simple.env_files,
     )
 
 

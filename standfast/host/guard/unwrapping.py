@@ -36,15 +36,32 @@ _NPX_VALUES = (
     "--prefix",
     "-C",
     "--dir",
+    "--env-file",
 )
 _NPM_VALUES = (
     *("-w", "--workspace", "--prefix", "-C", "--dir", "--cwd", "-F", "--filter"),
-    *("--loglevel", "--registry"),
+    *("--loglevel", "--registry", "--env-file"),
 )
+_OVERRIDES = ("-o", "--override", "--overload")
+_READ_ENV = ("dotenv", "dotenv-cli", "dotenvx", "env-cmd")
+"""They read ``.env`` when nobody names a file."""
+_FILTERS = ("-w", "--workspace", "-F", "--filter")
+_EVERYWHERE = ("-ws", "--workspaces", "-r", "--recursive")
+_PATTERN = "*{}[]!^"
+_SEARCHED = 5000
+"""Folders in which a workspace is looked for."""
 _LIFE = ("test", "start", "stop", "restart")
 _DOCKER_GLOBAL = ("-c", "-f")
 _DOCKER_RUN = ("-v", "-c")
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish")
+
+
+class EnvFile(NamedTuple):
+    """A file of variables that a wrapper reads for its command: ``dotenv -e .env.production``."""
+
+    path: str
+    overrides: bool = False
+    """Whether its variables count more than those that are set already."""
 
 
 class Simple(NamedTuple):
@@ -63,6 +80,8 @@ class Simple(NamedTuple):
     """The words before ``exec`` or ``run`` that say which container that is: ``docker compose -p shop``."""
     via: tuple[str, ...] = ()
     """What it was wrapped in, outermost first."""
+    env_files: tuple[EnvFile, ...] = ()
+    """Files of variables that its wrappers read; of two that set the same, the first counts."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -122,7 +141,11 @@ def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         if place is None:
             return
         rest = rest[place + 1 :]
-    rest, _ = _options(rest, wrapper.options_with_value)
+    behind, values = _options(rest, wrapper.options_with_value)
+    if wrapper.env_files:
+        own = [each.text for each in command.words[1 : len(command.words) - len(behind)]]
+        command = _with_env_files(command, wrapper, own, values)
+    rest = behind
     environment = dict(command.environment)
     skip = wrapper.skip
     while rest:
@@ -136,6 +159,60 @@ def _wrapped(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     if rest and rest[0].text == "--":
         rest = rest[1:]
     yield command._replace(words=tuple(rest), environment=environment)
+
+
+def _with_env_files(
+    command: Simple, wrapper: Wrapper, own: Sequence[str], values: Sequence[tuple[str, Word]]
+) -> Simple:
+    """
+    A command that sees the variables of the files that its wrapper names.
+
+    + own: the words of the wrapper itself
+    + values: its options that have one
+    """
+    named = [value.text for option, value in values if option in wrapper.env_files]
+    overrides = any(each in _OVERRIDES for each in own) or (wrapper.overrides and "--no-override" not in own)
+    if wrapper.last_counts or overrides:
+        named.reverse()
+    if wrapper.name not in _READ_ENV:
+        return _reading(command, named, overrides=overrides)
+    given = (assignment(value.text) for option, value in values if option not in wrapper.env_files)
+    command = command._replace(environment={**command.environment, **dict(each for each in given if each)})
+    return _reading(command, named or _present(command, (".env",)), overrides=overrides)
+
+
+def _dotenv(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
+    """``dotenv -c production -- CMD``: each file with its kin of that environment and of this machine."""
+    own = [each.text for each in command.words]
+    own = own[: own.index("--")] if "--" in own else own
+    if "-c" not in own:
+        yield from _wrapped(command, catalogue)
+        return
+    place = own.index("-c")
+    mode = next((f".{each}" for each in own[place + 1 : place + 2] if not each.startswith("-")), "")
+    files = [own[index + 1] for index, each in enumerate(own[:-1]) if each == "-e"] or [".env"]
+    kin = [f"{each}{end}" for each in files for end in dict.fromkeys((f"{mode}.local", ".local", mode, ""))]
+    options = [word for each in _present(command, kin) for word in (Word("-e"), Word(each))]
+    rest = [*command.words[1:place], *command.words[place + (2 if mode else 1) :]]
+    for index in reversed(
+        [index for index, each in enumerate(rest) if each.text == "-e" and index < len(own)]
+    ):
+        del rest[index : index + 2]
+    yield from _wrapped(command._replace(words=(command.words[0], *options, *rest)), catalogue)
+
+
+def _reading(command: Simple, paths: Sequence[str], *, overrides: bool = False) -> Simple:
+    """A command whose wrapper reads these files, the one that counts most first."""
+    files = tuple(EnvFile(os.path.join(command.cwd, each), overrides) for each in paths)
+    there = (*files, *command.env_files) if overrides else (*command.env_files, *files)
+    return command._replace(env_files=there)
+
+
+def _present(command: Simple, names: Sequence[str]) -> list[str]:
+    """Those of the files that are there: what reads them of its own accord does not miss one."""
+    return (
+        [] if command.inside else [each for each in names if os.path.isfile(os.path.join(command.cwd, each))]
+    )
 
 
 def _subcommand(words: Sequence[Word], wrapper: Wrapper) -> int | None:
@@ -187,6 +264,7 @@ def _env(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             environment[assigned[0]] = assigned[1]
         elif text in ("-i", "-", "--ignore-environment"):
             cleared, environment = True, {}
+            command = command._replace(env_files=())
         elif name in ("-u", "--unset", "-C", "--chdir", "-S", "--split-string") or text[:2] in (
             "-u",
             "-C",
@@ -292,7 +370,8 @@ def _ssh(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
         return
     behind, _ = _options(rest[1:], values)
     text = " ".join(each.text for each in behind)
-    there = command._replace(inside=f"host {rest[0].text}", environment={}, cwd="/", stdin="pipe")
+    host = f"host {rest[0].text}"
+    there = command._replace(inside=host, environment={}, env_files=(), cwd="/", stdin="pipe")
     yield from text_commands(Word(text), there)
 
 
@@ -319,6 +398,7 @@ def _find(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``python -m alembic …``, ``node node_modules/.bin/prisma …``, ``php artisan …``."""
     words = list(command.words[1:])
+    files = list[str]()
     while words and words[0].text.startswith("-"):
         text = words[0].text
         if text in ("-m", "-S") or (
@@ -330,18 +410,26 @@ def _interpreter(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             return
         if text in ("-c", "-e", "--eval", "-r", "-p", "--print") and text != "-r":
             return
+        name, equals, value = text.partition("=")
+        if name in ("--env-file", "--env-file-if-exists"):
+            if not equals and len(words) > 1:
+                words = words[1:]
+                value = words[0].text
+            optional = name == "--env-file-if-exists"
+            files += _present(command, (value,)) if optional else [value]
         words = (
             words[2:] if text in ("-W", "-X", "--require", "-r", "--import", "--loader", "-d") else words[1:]
         )
     if words and basename(command.words[0].text) in ("bun", "deno") and words[0].text in ("run", "x", "task"):
         words = words[1:]
     if words:
-        yield command._replace(words=(Word(_script(words[0].text), words[0].known), *words[1:]))
+        script = Word(_script(words[0].text, command.cwd), words[0].known)
+        yield _reading(command, files[::-1])._replace(words=(script, *words[1:]))
 
 
-def _script(path: str) -> str:
-    """Name of the program that a script is: ``node_modules/prisma/build/index.js`` is prisma."""
-    parts = tuple(each for each in path.split("/") if each)
+def _script(path: str, cwd: str) -> str:
+    """Name of the program that a script is: ``node_modules/.bin/../prisma/build/index.js`` is prisma."""
+    parts = tuple(each for each in os.path.normpath(os.path.join(cwd, path)).split("/") if each)
     if "node_modules" in parts and parts[-1] not in (".bin",):
         package = parts[len(parts) - 1 - parts[::-1].index("node_modules") + 1 :]
         if package and package[0] == ".bin":
@@ -356,23 +444,108 @@ def _script(path: str) -> str:
 def _package_runner(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     name = basename(command.words[0].text)
     words = list(command.words[1:])
+    if name in ("bun", "bunx"):
+        mode = os.environ.get("NODE_ENV") or "development"
+        own = (f".env.{mode}.local", ".env.local", f".env.{mode}", ".env")
+        command = _reading(command, _present(command, own))
     if name == "corepack":
         yield command._replace(words=tuple(Word(_package(each.text), each.known) for each in words))
     elif name in ("npx", "bunx", "pnpx"):
         yield from _npx(command, words)
     else:
-        there, rest = _in_folder(command, words)
+        places, rest = _in_folders(command, name, words)
         if rest:
-            yield from _verb(there, name, rest)
+            for there in places:
+                yield from _verb(there, name, rest)
 
 
-def _in_folder(command: Simple, words: Sequence[Word]) -> tuple[Simple, list[Word]]:
-    """Behind the options of npm and its kin, in the folder that they name."""
-    rest, values = _options(words, _NPM_VALUES)
+def _in_folders(command: Simple, name: str, words: Sequence[Word]) -> tuple[list[Simple], list[Word]]:
+    """Behind the options of npm and its kin, in each folder that they name."""
+    everywhere, root = "-ws" in [each.text for each in words], False
+    words = [each for each in words if each.text != "-ws"]  # else it is -w with a value
+    with_value = [each for each in _NPM_VALUES if each != "-w" or name != "pnpm"]
+    rest, values = _options(words, with_value)
+    for word in words[: len(words) - len(rest)]:
+        everywhere = everywhere or word.text in _EVERYWHERE
+        root = root or (name == "pnpm" and word.text in ("-w", "--workspace-root"))
+    if name == "npm":
+        everywhere = everywhere or "--workspaces" in [each.text for each in rest]
+        values += _further(rest, (*_FILTERS, "--prefix"))
     for option, value in values:
         if option in ("--prefix", "-C", "--dir", "--cwd"):
             command = command._replace(cwd=os.path.join(command.cwd, value.text))
-    return command, rest
+        elif option == "--env-file":
+            command = _reading(command._replace(env_files=()), (value.text,))
+    if root and not command.inside:
+        command = command._replace(cwd=_root(command.cwd))
+    wanted = [value.text for option, value in values if option in _FILTERS]
+    places = [place for each in wanted for place in _workspaces(command, each)]
+    return places or (_workspaces(command, "*") if everywhere else [command]), rest
+
+
+def _further(words: Sequence[Word], names: Sequence[str]) -> list[tuple[str, Word]]:
+    """Options of npm that stand behind the script's name: ``npm run db:reset -w api``."""
+    found = []
+    for index, word in enumerate(words):
+        name, equals, value = word.text.partition("=")
+        if word.text == "--":
+            break
+        if name in names and equals:
+            found.append((name, Word(value, word.known)))
+        elif name in names and index + 1 < len(words):
+            found.append((name, words[index + 1]))
+    return found
+
+
+def _workspaces(command: Simple, wanted: str) -> list[Simple]:
+    """A command in each package that a name, a folder or a pattern may mean; here when there is none."""
+    if command.inside:
+        return [command]
+    path = os.path.normpath(os.path.join(command.cwd, wanted))
+    if content(os.path.join(path, "package.json")) is not None:
+        return [command._replace(cwd=path)]
+    pattern = "..." in wanted or any(each in wanted for each in _PATTERN)
+    found = []
+    for folder in _packages(_root(command.cwd)):
+        name = str(_package_json(folder).get("name", ""))
+        if pattern or wanted in (name, basename(name), basename(folder)) or folder.endswith(f"/{wanted}"):
+            found.append(command._replace(cwd=folder))
+    return found or [command]
+
+
+def _root(folder: str) -> str:
+    """The uppermost folder with a package.json in a repository."""
+    found = each = folder
+    while True:
+        if os.path.isfile(os.path.join(each, "package.json")):
+            found = each
+        if os.path.exists(os.path.join(each, ".git")) or each in ("/", ""):
+            return found
+        each = os.path.dirname(each)
+
+
+def _packages(root: str) -> Iterator[str]:
+    """
+    Folders below one with a package.json, the nearest first.
+
+    Raises:
+        Unreadable: there are too many to look through while somebody waits.
+    """
+    waiting = [root]
+    for seen, folder in enumerate(waiting):
+        if seen > _SEARCHED:
+            raise Unreadable(f"{root} has more than {_SEARCHED} folders in which its workspace may be")
+        try:
+            below = sorted(os.scandir(folder), key=lambda each: each.name)
+        except OSError:
+            continue
+        if folder != root and any(each.name == "package.json" for each in below):
+            yield folder
+        waiting += [
+            each.path
+            for each in below
+            if each.name != "node_modules" and each.name[0] != "." and each.is_dir(follow_symlinks=False)
+        ]
 
 
 def _verb(command: Simple, name: str, words: Sequence[Word]) -> Iterator[Simple]:
@@ -380,16 +553,33 @@ def _verb(command: Simple, name: str, words: Sequence[Word]) -> Iterator[Simple]
     if verb in ("exec", "x", "dlx"):
         yield from _npx(command, words[1:])
     elif verb == "workspace" and len(words) > 2:
-        yield command._replace(words=(Word(name), *words[2:]))
+        for there in _workspaces(command, words[1].text):
+            yield there._replace(words=(Word(name), *words[2:]))
+    elif verb == "workspaces" and name in ("yarn", "yarnpkg"):
+        values = ("--include", "--exclude", "--from", "-j", "--jobs")
+        rest, _ = _options(words[2:] if words[1:2] == [Word("foreach")] else words[1:], values)
+        for there in _workspaces(command, "*") if rest else ():
+            yield there._replace(words=(Word(name), *rest))
     elif verb in ("run", "run-script", "rum", "urn"):
-        there, rest = _in_folder(command, words[1:])
-        yield from _package_script(there, rest, npm=name == "npm")
+        # npm takes its options everywhere, so those behind `run` have been followed already.
+        behind = ([command], _options(words[1:], _NPM_VALUES)[0])
+        places, rest = behind if name == "npm" else _in_folders(command, name, words[1:])
+        for there in places:
+            yield from _script_or_binary(there, name, rest)
     elif name != "npm":
-        found = list(_package_script(command, words, npm=False))
-        yield from found or [command._replace(words=(Word(_package(verb), words[0].known), *words[1:]))]
+        yield from _script_or_binary(command, name, words)
     elif verb in (*_LIFE, "t", "tst"):
         word = Word("test") if verb in ("t", "tst") else words[0]
         yield from _package_script(command, [word, *words[1:]], npm=True)
+
+
+def _script_or_binary(command: Simple, name: str, words: Sequence[Word]) -> Iterator[Simple]:
+    """A script of package.json; for all but npm, the program of that name when there is no such script."""
+    found = list(_package_script(command, words, npm=name == "npm"))
+    if not found and words and name != "npm":
+        program = Word(_script(_package(words[0].text), command.cwd), words[0].known)
+        found = [command._replace(words=(program, *words[1:]))]
+    yield from found
 
 
 def _npx(command: Simple, words: Sequence[Word]) -> Iterator[Simple]:
@@ -433,20 +623,24 @@ def _package_script(command: Simple, words: Sequence[Word], *, npm: bool) -> Ite
 
 def _scripts(command: Simple) -> dict[str, object]:
     """The scripts of the nearest package.json."""
-    import json  # only what reads a package.json waits for it
-
     if command.inside:
         return {}
     folder = command.cwd
-    text = content(os.path.join(folder, "package.json"))
-    while text is None and folder not in ("/", ""):
+    while not os.path.isfile(os.path.join(folder, "package.json")) and folder not in ("/", ""):
         folder = os.path.dirname(folder)
-        text = content(os.path.join(folder, "package.json"))
-    try:
-        scripts = json.loads(text or "{}").get("scripts")
-    except (ValueError, AttributeError):
-        return {}
+    scripts = _package_json(folder).get("scripts")
     return scripts if isinstance(scripts, dict) else {}
+
+
+def _package_json(folder: str) -> dict[str, object]:
+    """What it says; nothing when it cannot be read."""
+    import json  # only what reads a package.json waits for it
+
+    try:
+        read = json.loads(content(os.path.join(folder, "package.json")) or "{}")
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -474,7 +668,7 @@ def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
             f"a new container of {rest[0].text}" if plain[0] != "compose" and plain[-1] == "run" else where
         )
         environment = {name: value for name, _, value in pairs}
-        there = command._replace(inside=where, environment=environment, through=through)
+        there = command._replace(inside=where, environment=environment, env_files=(), through=through)
         entry = next((value for option, value in values if option == "--entrypoint"), None)
         yield there._replace(words=(entry, *rest[1:]) if entry else tuple(rest[1:]))
 
@@ -482,7 +676,8 @@ def _docker(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 def _kubectl(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     texts = [each.text for each in command.words]
     if "exec" in texts and "--" in texts:
-        yield command._replace(words=command.words[texts.index("--") + 1 :], inside="a pod", environment={})
+        words = command.words[texts.index("--") + 1 :]
+        yield command._replace(words=words, inside="a pod", environment={}, env_files=())
 
 
 def _exec_prefix(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
@@ -494,8 +689,10 @@ def _exec_prefix(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
 
 def _flask(command: Simple, catalogue: Catalogue) -> Iterator[Simple]:
     """``flask db downgrade`` is Alembic."""
-    rest, _ = _options(command.words[1:], ("-A", "--app", "-e", "--env-file"))
+    rest, values = _options(command.words[1:], ("-A", "--app", "-e", "--env-file"))
     if rest and rest[0].text == "db":
+        files = [value.text for option, value in values if option in ("-e", "--env-file")]
+        command = _reading(command, files)
         yield command._replace(words=(Word("alembic"), *rest[1:]))
 
 
@@ -527,6 +724,8 @@ _SPECIAL: dict[str, _Inner] = {
     "kubectl": _kubectl,
     "bundle": _exec_prefix,
     "concurrently": _texts,
+    "dotenv": _dotenv,
+    "dotenv-cli": _dotenv,
     "flask": _flask,
     "nix-shell": _texts,
     "podman-compose": _docker,
