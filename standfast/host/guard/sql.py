@@ -118,9 +118,7 @@ def _tokens(text: str) -> Iterator[_Token]:
             yield token
             statement.append(token.word)
             if token.text == ";":
-                if statement[0] == "COPY" and ("FROM", "STDIN") in zip(
-                    statement, statement[1:], strict=False
-                ):
+                if statement[0] == "COPY" and ("FROM", "STDIN") in pairwise(statement):
                     text, at = _without_rows(text, at), 0
                 statement.clear()
 

@@ -26,8 +26,9 @@ def test_a_database_called_postgres_is_replaced_in_place(live: Live, place: Plac
     live.sql("CREATE TABLE who (name text); INSERT INTO who VALUES ('then');")
     made = databases.dumped("main", "web-1", Database("postgres", "postgres"), place, None, tmp_path, {})
     live.sql("UPDATE who SET name = 'now';")
-    database.load(place, Files(tmp_path, str(tmp_path / "dump.pgc")), made, "postgres_restoring_1")
-    assert database.compared(made, database.counted(place, "postgres_restoring_1"))[0] == []
+    files = Files(tmp_path, str(tmp_path / "dump.pgc"))
+    dumped_schema = database.load(place, files, made, "postgres_restoring_1")
+    assert database.compared(made, database.counted(place, "postgres_restoring_1"), dumped_schema)[0] == []
 
     database.swap(place, "postgres", "postgres_restoring_1", "postgres_before_1")
     assert live.sql("SELECT name FROM who;") == ["then"]
