@@ -361,10 +361,15 @@ def _server(command: Command, named: str) -> Address:
         address = parse(named, source)
     else:
         address = Address(POSTGRESQL, named, source=source)
+    # What a connection string says counts more than options. Source: psql(1), --dbname.
+    host = address.host or command.option("-h", "--host") or ""
+    others = [f"{each}=" for each in ("service", "hostaddr") if re.search(rf"\b{each}\s*=", named)]
+    others += [each for each in ("PGSERVICE", "PGHOSTADDR") if command.environment.get(each)]
+    if others and not host:
+        raise CouldNotLook(f"{others[0]} says which server it is, and standfast does not read that")
     return replace(
         address,
-        # What a connection string says counts more than options. Source: psql(1), --dbname.
-        host=address.host or command.option("-h", "--host") or "",
+        host=host,
         port=address.port or command.option("-p", "--port") or "",
         user=address.user or command.option("-U", "--username") or "",
     )

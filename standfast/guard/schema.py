@@ -72,6 +72,7 @@ class Program(Part):
     options_with_value: Words = []
     plain_options: Words = []
     doubtful_options: Words = []
+    glued_options: Words = []
     help: Words = ["--help", "--version"]
     abbreviations: bool = False
     sql: Sql | None = None

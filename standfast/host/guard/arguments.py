@@ -77,7 +77,8 @@ def read(program: Program, words: Sequence[Word], plain_options: Sequence[str] =
 def _option(program: Program, word: Word, rest: list[Word], found: Arguments, known: set[str]) -> bool:
     """Note one option; whether the next word may be its value."""
     name, equals, value = word.text.partition("=")
-    long = len(name) > 2 and equals and name[:2] not in program.options_with_value
+    short = (*program.options_with_value, *program.glued_options)
+    long = len(name) > 2 and equals and name[:2] not in short
     if word.text.startswith("--") or name in program.options_with_value or name in known or long:
         if equals:
             found.values.append((name, Word(value, word.known, word.split)))
@@ -100,6 +101,8 @@ def _option(program: Program, word: Word, rest: list[Word], found: Arguments, kn
                 found.values.append((option, Word(remainder.removeprefix("="), word.known, word.split)))
             elif rest:
                 found.values.append((option, rest.pop(0)))
+            return False
+        if option in program.glued_options:
             return False
     if len(cluster) > 1:
         found.options.append(word.text)  # a long option with one dash, as in `rclone` or `terraform`

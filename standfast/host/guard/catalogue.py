@@ -78,6 +78,8 @@ class Program(NamedTuple):
     """Options without a value. What follows an option of neither list may be its value; both are tried."""
     doubtful_options: tuple[str, ...] = ()
     """Options that take a value with some subcommands only."""
+    glued_options: tuple[str, ...] = ()
+    """Options whose value, if any, is in the same word: ``-psecret``."""
     help: tuple[str, ...] = ("--help", "--version")
     """Options with which it only prints."""
     abbreviations: bool = False

@@ -31,3 +31,10 @@ def test_what_only_prints_reads_no_pipe(line: str) -> None:
 )
 def test_the_rows_of_a_copy_are_no_statements_and_hide_none(text: str, level: str) -> None:
     assert classify(["sh", "-c", f"psql shop <<'END'\n{text}\nEND\n"], cwd="/srv/nowhere").level == level
+
+
+@pytest.mark.parametrize("password", ["-psecret", "-proot", "-p", "-ptoph"])
+def test_a_password_of_mysql_is_no_cluster_of_options(password: str) -> None:
+    """`-psecret` looks like -p, -s and -e with the statement `cret`."""
+    line = f"mysql -uroot {password} shop <<'END'\nDROP TABLE users;\nEND\n"
+    assert classify(["sh", "-c", line], cwd="/srv/nowhere").level == "destructive"

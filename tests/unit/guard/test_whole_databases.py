@@ -51,6 +51,8 @@ DROPS = [
     "dropdb --force --if-exists -U postgres shop",
     'dropdb -h "$PGHOST" -p "$PGPORT" -U postgres -e shop',
     "dropdb --maintenance-db='user=postgres dbname=template1' shop",
+    "PGSERVICE=live dropdb -U postgres shop",
+    "dropdb --maintenance-db='service=live' shop",
     "psql -U postgres -d postgres -c 'DROP DATABASE shop'",
     "psql -U postgres -c 'SELECT 1' -c 'drop database if exists \"shop\" with (force);'",
     "psql -U postgres postgres -f reset.sql",
@@ -62,7 +64,7 @@ DROPS = [
     "docker compose exec -T db dropdb -U postgres --force shop",
     "docker compose exec -T db psql -U postgres -d postgres -c 'DROP DATABASE shop'",
 ]
-UNKNOWN = ("unsure.sql", ":name", "< shop.dump")
+UNKNOWN = ("live", "unsure.sql", ":name", "< shop.dump")
 
 
 @pytest.mark.parametrize("line", DROPS)
