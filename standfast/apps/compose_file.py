@@ -350,7 +350,7 @@ class _Reader:
         try:
             return interpolate(str(node.value), self.variables)
         except Unfilled as error:
-            raise self.fault(node, f"{error}. Set it in the file that `env` names") from None
+            raise self.fault(node, str(error)) from None
 
     def mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
         """Keys and values of a mapping; merge keys (``<<``) are followed, the mapping's own keys win."""

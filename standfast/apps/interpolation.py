@@ -98,7 +98,8 @@ def _braced(inner: str, variables: Mapping[str, str]) -> str:
         return interpolate(word, variables) if present else ""
     if kind == "?":
         if not present:
-            raise Unfilled(f"the variable {name} has no value ({interpolate(word, variables) or 'required'})")
+            why = interpolate(word, variables) or "required"
+            raise Unfilled(f"the variable {name} has no value ({why}). Set it in the file that `env` names")
         return value or ""
     raise Unfilled(f"`${{{inner}}}` is no variable reference; expected `:-`, `:?` or `:+` after {name}")
 

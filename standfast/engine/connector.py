@@ -28,6 +28,7 @@ from paramiko import (
     SSHException,
     Transport,
 )
+from paramiko.ssh_exception import NoValidConnectionsError
 from pyinfra.api import StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
@@ -397,7 +398,10 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, socket.gaierror):
         return "its address cannot be resolved. Check `address`, or your DNS."
-    return f"no SSH connection: {error or type(error).__name__}. Is it running, and is the address right?"
+    if isinstance(error, NoValidConnectionsError):  # paramiko's own words hide why
+        error = next(iter(error.errors.values()), error)
+    why = getattr(error, "strerror", None) or error or type(error).__name__
+    return f"no SSH connection: {why}. Is it running, and is the address right?"
 
 
 def _jump_host_reason(error: JumpHostUnreachable) -> str:

@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from importlib import metadata
 
-from gevent import monkey
+from gevent import hub, monkey
 
 # For each of 23 patches gevent looks through all installed packages for its plug-ins: 70 ms without this.
 _entry_points = metadata.entry_points
@@ -20,6 +20,9 @@ try:
     monkey.patch_all(ssl=False)
 finally:
     metadata.entry_points = _entry_points
+
+# Ctrl-C comes up where it was waited for; the hub need not print it before, with a traceback.
+hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
 
 # paramiko imports invoke for `Match exec` alone, which `match_exec` does without it: 64 ms of paramiko's own
 # import, 7 to 46 of our whole start.

@@ -80,6 +80,14 @@ def test_a_wrong_command_line_exits_3_with_one_message(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("arguments", [(), ("--wrong",), ("nosuch",)])
+def test_the_programs_own_command_line(arguments: tuple[str, ...]) -> None:
+    """click's own code for it means to us that there are differences."""
+    done = run(*arguments)
+    assert done.returncode == 3
+    assert done.stderr.startswith("Usage: ")
+
+
 def test_a_wrong_limit_names_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lab.yml").write_text("environment: lab\nhosts: {web-1: {address: 127.0.0.1}}\n")
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -167,3 +168,9 @@ def test_a_key_that_is_none_is_named(folder: Path) -> None:
     assert connect(folder, 1, key="deploy") == f"{said}something else{rest}"
     (folder / "deploy").write_bytes(bytes(range(256)))
     assert connect(folder, 1, key="deploy") == f"{said}something else{rest}"
+
+
+def test_a_port_that_is_closed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    assert "no SSH connection: Connection refused. Is it running" in connect(tmp_path, port)
