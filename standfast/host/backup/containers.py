@@ -169,5 +169,5 @@ def _container(data: Mapping[str, Any]) -> Container:
             for each in data["Mounts"]
             if each["Type"] == "volume"
         ),
-        stop_seconds=int(data["Config"].get("StopTimeout", STOP_SECONDS)),
+        stop_seconds=STOP_SECONDS if (own := data["Config"].get("StopTimeout")) is None else int(own),
     )

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from standfast.host.backup import databases, layout, manifests
 from standfast.host.backup.configuration import Configuration
-from standfast.host.backup.faults import Fault, WrongConfiguration
+from standfast.host.backup.faults import Fault, Refused, WrongConfiguration
 from standfast.host.backup.manifest import DatabaseManifest, Manifest, VolumeManifest
 from standfast.host.backup.restic import Repository, Snapshot
 from standfast.host.restore import database, selection, volume
@@ -133,6 +133,12 @@ def _volume(wish: Wish, copy: Snapshot, manifest: VolumeManifest) -> Prospect:
     place: Path | None = volume.mountpoint(target)
     if place is not None and wish.to:
         raise WrongConfiguration(f"--to {target}: there is such a volume already. Nothing was done.")
+    if place is not None and volume.mounted_by_docker(target):
+        raise Refused(
+            f"volume {target}: Docker mounts a device or a folder as it, so nothing can take its place. "
+            f"Restore it beside, with `--volume {wish.name} --to NAME`, and copy from there; all else with "
+            "`--database` and `--volume`. Nothing was done."
+        )
     now = None
     if place is not None:
         found = volume.contents(place)

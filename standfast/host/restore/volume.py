@@ -44,6 +44,16 @@ def mountpoint(name: str) -> Path | None:
     raise Failed(f"Docker cannot be asked for the volume {name}: {done.reason}")
 
 
+def mounted_by_docker(name: str) -> bool:
+    """
+    Whether Docker mounts something (a folder, a device, NFS) as the volume while a container uses it.
+
+    What is swapped in below that would be hidden again by the next container.
+    """
+    options = json.loads(output(["docker", "volume", "inspect", name]))[0]["Options"] or {}
+    return bool(options.get("device") or options.get("type"))
+
+
 def make(name: str, labels: Mapping[str, str]) -> Path:
     """Make a volume, or take the one that is there; where its files are."""
     given = [f"--label={key}={value}" for key, value in labels.items()]

@@ -6,13 +6,18 @@ import os
 import shutil
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from standfast.host.backup import volumes
+from standfast.host.backup.faults import Refused
 from standfast.host.backup.manifest import VolumeManifest
-from standfast.host.restore import volume
+from standfast.host.backup.restic import Snapshot
+from standfast.host.restore import prospect, volume
+from standfast.host.restore.prospect import Wish
+from tests.unit import fake_docker
 
 
 @pytest.fixture
@@ -77,3 +82,16 @@ def test_another_number_of_files_is_a_fault(data: Path, tmp_path: Path, files: i
     assert volume.compared(replace(made(data), files=files), restored)[0]
     more = replace(made(data), files=2, sockets=None)
     assert volume.compared(more, restored) == (["files: 3, there were 2"], [])
+
+
+def test_what_docker_mounts_as_a_volume_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is swapped in below the mount would be hidden by it, and the restore would seem done."""
+    docker = fake_docker.installed(tmp_path, monkeypatch)
+    manifest = made(docker.volume("media", type="none", o="bind", device="/srv/media"))
+    copy = Snapshot("4409e39b", datetime(2026, 11, 1, tzinfo=UTC), (), (), "web-1")
+    with pytest.raises(Refused, match="--volume media --to NAME"):
+        prospect._volume(Wish("volume", "media"), copy, manifest)
+    docker.volume("media")
+    assert prospect._volume(Wish("volume", "media"), copy, manifest).target == "media"
