@@ -102,8 +102,11 @@ _WAIT = f"""all_well() {{
 {settled.UNDISTURBED}
 settle() {{
   until=$(($(date +%s) + timeout))
-  until undisturbed all_well; do
-    [ "$?" = 1 ] || {{ said='A service has ended.'; failed; }}
+  until all_well; do
+    if [ "$?" = 2 ]; then  # a backup may have stopped it for a moment
+      undisturbed all_well
+      [ "$?" != 2 ] || {{ said='A service has ended.'; failed; }}
+    fi
     if [ "$(date +%s)" -ge "$until" ]; then
       crashing; said="Not all services are well after $timeout s."; failed
     fi

@@ -49,6 +49,9 @@ def infra(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Repositor
     repository = Repository(tmp_path_factory.mktemp("infra"))
     full_toybox(repository, server, images)
     declare_backups(repository, "/var/backups/standfast")
+    path = repository.root / "inventories/lab.yml"
+    health = "health: http://127.0.0.1:8000/healthz"
+    path.write_text(path.read_text().replace(health, f"{health}\n        start_timeout: {HEALTHY_SECONDS}"))
     return repository
 
 
