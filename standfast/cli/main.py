@@ -61,9 +61,7 @@ class Commands(click.Group):
     ) -> click.Context:
         try:
             return super().make_context(info_name, args, parent, **extra)
-        except (
-            click.UsageError
-        ) as error:  # of this group itself; click's own code for it is our "differences"
+        except click.UsageError as error:  # click's own exit code for it is our "differences"
             error.show()
             raise click.exceptions.Exit(UsageError.exit_code) from None
 

@@ -73,10 +73,7 @@ def account() -> str:
     """The person behind sudo, when there is one."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (
-        OSError,
-        KeyError,
-    ):  # an account without a name, as in containers; KeyError until 3.12
+    except (OSError, KeyError):  # an account without a name, as in containers; KeyError until 3.12
         return str(os.getuid())
 
 

@@ -107,9 +107,7 @@ class StandfastConnector(SSHConnector):
             jump_host.known_hosts.set(self.data["ssh_known_hosts_file"])
             self.client.connect(hostname, **arguments)  # type: ignore[no-untyped-call] # so it is in pyinfra
         except JumpHostUnreachable as error:
-            raise Unreachable(
-                f"{self.place}: {_jump_host_reason(error)} Nothing was changed there."
-            ) from error
+            raise self._unreachable(_jump_host_reason(error)) from error
         except (SSHException, OSError, EOFError) as error:
             raise self._unreachable(_reason(error)) from error
         self._tune()

@@ -197,6 +197,11 @@ def _second_pass(
     return made, stored, away, found
 
 
+def mounted_by_docker(options: Mapping[str, str]) -> bool:
+    """Whether Docker mounts something (a folder, a device, NFS) as a volume while a container uses it."""
+    return bool(options.get("device") or options.get("type"))
+
+
 def _refuse_unmounted(volume: VolumeManifest) -> None:
     """
     Docker mounts a volume's own device or folder for its first container, and unmounts it after the last one.
@@ -204,7 +209,7 @@ def _refuse_unmounted(volume: VolumeManifest) -> None:
     Raises:
         Fault: nothing is mounted, so there is an empty folder instead of the data.
     """
-    if volume.driver != "local" or not (volume.options.get("device") or volume.options.get("type")):
+    if volume.driver != "local" or not mounted_by_docker(volume.options):
         return
     # os.path.ismount would not see a folder that is mounted from the same file system.
     place = PurePosixPath(Path(volume.mountpoint).resolve())

@@ -14,6 +14,7 @@ from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault, Refused, WrongConfiguration
 from standfast.host.backup.manifest import DatabaseManifest, Manifest, VolumeManifest
 from standfast.host.backup.restic import Repository, Snapshot
+from standfast.host.backup.volumes import mounted_by_docker
 from standfast.host.restore import database, selection, volume
 
 
@@ -133,7 +134,8 @@ def _volume(wish: Wish, copy: Snapshot, manifest: VolumeManifest) -> Prospect:
     place: Path | None = volume.mountpoint(target)
     if place is not None and wish.to:
         raise WrongConfiguration(f"--to {target}: there is such a volume already. Nothing was done.")
-    if place is not None and volume.mounted_by_docker(target):
+    # What is swapped in below a mount would be hidden again by the next container.
+    if place is not None and mounted_by_docker(volume.options(target)):
         raise Refused(
             f"volume {target}: Docker mounts a device or a folder as it, so nothing can take its place. "
             f"Restore it beside, with `--volume {wish.name} --to NAME`, and copy from there; all else with "

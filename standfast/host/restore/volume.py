@@ -44,14 +44,9 @@ def mountpoint(name: str) -> Path | None:
     raise Failed(f"Docker cannot be asked for the volume {name}: {done.reason}")
 
 
-def mounted_by_docker(name: str) -> bool:
-    """
-    Whether Docker mounts something (a folder, a device, NFS) as the volume while a container uses it.
-
-    What is swapped in below that would be hidden again by the next container.
-    """
-    options = json.loads(output(["docker", "volume", "inspect", name]))[0]["Options"] or {}
-    return bool(options.get("device") or options.get("type"))
+def options(name: str) -> dict[str, str]:
+    """A volume's driver options."""
+    return json.loads(output(["docker", "volume", "inspect", name]))[0]["Options"] or {}
 
 
 def make(name: str, labels: Mapping[str, str]) -> Path:
