@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from standfast.lab.nspawn import Server
+from tests.listening import listening
 from tests.server.conftest import Repository
 from tests.server.test_engine import only_this_deploy, remote
 
@@ -30,21 +30,9 @@ def clean(server: Server) -> None:
     remote(server, "rm -rf /etc/trial; mkdir /etc/trial")
 
 
-@contextmanager
-def link(server: Server, *options: str) -> Iterator[int]:
+def link(server: Server, *options: str) -> AbstractContextManager[int]:
     """A link to a server's SSH port; its port here."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.link", "--to", f"{server.address}:22", *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.communicate()
+    return listening("bench.link", "--to", f"{server.address}:22", *options)
 
 
 def through(repository: Repository, server: Server, port: int) -> None:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.listening import listening
 
 ROOT = Path(__file__).parents[2]
 CONNECT = """
@@ -36,21 +38,9 @@ def make_key(path: Path, passphrase: str = "", *options: str) -> str:
     return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
 
 
-@contextmanager
-def ssh_server(*arguments: Path) -> Iterator[int]:
+def ssh_server(*arguments: Path) -> AbstractContextManager[int]:
     """A server; its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.ssh_server", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.communicate()
+    return listening("tests.unit.ssh_server", *map(str, arguments))
 
 
 def connect(folder: Path, port: int, agent: str = "", **ssh: str) -> str:
