@@ -31,6 +31,12 @@ class Locked(StandfastError):
     exit_code = 5
 
 
+class Interrupted(StandfastError):
+    """Somebody did not wait for the end; the message says what goes on without them."""
+
+    exit_code = 130
+
+
 class Refused(StandfastError):
     """A guard or the preflight said no; nothing was changed."""
 

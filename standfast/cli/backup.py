@@ -42,7 +42,8 @@ def backup(
 
     \b
     Exit codes: 0 stored, or the password is right; 1 failed, the message says what; 3 the inventory or
-    the command line is wrong; 5 another run is at work; 6 refused.
+    the command line is wrong; 5 another run is at work; 6 refused;
+    130 interrupted, what was begun on a server goes on to its end there.
     """
     if check_password and (databases or volumes):
         raise UsageError("--check-password: expected without --database and --volume")

@@ -33,7 +33,8 @@ def drill(environment: str, limit: tuple[str, ...], on: str | None, as_json: boo
 
     \b
     Exit codes: 0 everything came back and the application answered; 1 something did not, or could not be
-    tried; 3 the inventory or the command line is wrong; 5 another run is at work; 6 refused.
+    tried; 3 the inventory or the command line is wrong; 5 another run is at work; 6 refused;
+    130 interrupted, what was begun on a server goes on to its end there.
     """
     from standfast.cli.presentation import print_errors, print_json
     from standfast.cli.run import exit_with, open_servers

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from standfast import __version__
-from standfast.errors import StandfastError, UsageError
+from standfast.errors import Interrupted, StandfastError, UsageError
 
 # name: (module, one line of help). Kept here so that `standfast --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -35,8 +35,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema-json": ("standfast.cli.schema_json", "Print the inventory's JSON Schema."),
     "shell-init": ("standfast.cli.shell_init", "Print shell code for `pyinfra plan` and `pyinfra apply`."),
 }
-
-INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -76,7 +74,7 @@ class Commands(click.Group):
             raise click.exceptions.Exit(UsageError.exit_code) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            raise click.exceptions.Exit(Interrupted.exit_code) from None
 
 
 @click.group(

@@ -17,7 +17,7 @@ from standfast.engine.comparison import NotCompared, NotConverged
 from standfast.engine.connector import ConnectionLost, LockLost, NoSudo, Unreachable
 from standfast.engine.journal import steps
 from standfast.engine.plan import HostPlan, Plan
-from standfast.errors import CouldNotLook, Locked, Refused, StandfastError, Undone
+from standfast.errors import CouldNotLook, Interrupted, Locked, Refused, StandfastError, Undone
 from standfast.inventory.loader import Loaded
 
 REASON_LENGTH = 500  # characters
@@ -31,6 +31,7 @@ OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionLost, "connection lost"),
     (LockLost, "lock lost"),
     (Undone, "undone"),
+    (Interrupted, "interrupted"),
     (NotConverged, "not converged"),
     (NotCompared, "not compared"),
 )

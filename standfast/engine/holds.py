@@ -18,15 +18,16 @@ from standfast.engine.caller import Caller
 from standfast.engine.connector import ConnectionLost, LockLost
 from standfast.engine.journal import step_command, steps
 from standfast.engine.lock import Hold, Report
-from standfast.engine.outcome import INTERRUPTED
 from standfast.engine.plan import HostPlan
 from standfast.engine.preflight import folders
 from standfast.engine.servers import Servers, connector
-from standfast.errors import Refused
+from standfast.errors import Interrupted, Refused
 
 NOT_BEGUN = "not begun"
 SETTLED = ("done", "not verified", "no changes")
 """Outcomes that leave nothing half-way."""
+LEFT = (outcome_of(Interrupted()), outcome_of(ConnectionLost()))
+"""Outcomes after which a command that was under way may go on."""
 
 
 class Holds:
@@ -130,11 +131,13 @@ class Holds:
     def enter(self, host: Host, number: int) -> None:
         """Command `number` of this server's plan is about to be sent."""
         self._holds[host.name].performed = number
+        self._holds[host.name].under_way = True
         connector(host).around = lambda command: step_command(self.by.run, number, command)
 
     def leave(self, host: Host) -> None:
         """That command has succeeded."""
         self._holds[host.name].performed += 1
+        self._holds[host.name].under_way = False
         connector(host).around = None
 
     def why_lost(self, host: str) -> str:
@@ -169,13 +172,15 @@ class Holds:
         record = self.by.record(name)
         error = self.servers.failures.get(name)
         hold, plan = self._holds.get(name), self._plans.get(name)
+        all_steps = steps(plan) if plan else []
+        performed = hold.performed if hold and hold.began else 0
+        outcome, code = self._outcome(name, bool(all_steps[:performed]), bool(all_steps[performed:]))
         if plan is not None:
-            all_steps = steps(plan)
-            performed = hold.performed if hold and hold.began else 0
+            begun = performed + bool(hold and hold.under_way and outcome in LEFT)
             record |= {"plan": plan_hash(plan), **self._copies.get(name, {})}
             record["changed"] = flat(all_steps[:performed])
-            record["not_done"] = flat(all_steps[performed:])
-        outcome, code = self._outcome(name, bool(record.get("changed")), bool(record.get("not_done")))
+            record |= {"cut_off_in": flat(all_steps[performed:begun])} if begun > performed else {}
+            record["not_done"] = flat(all_steps[begun:])
         record |= {"outcome": outcome, "exit": code, "seconds": round(time.monotonic() - self._started, 1)}
         if outcome == NOT_BEGUN and self._stopped and (why := self._stopped()):
             record["reason"] = why
@@ -189,9 +194,9 @@ class Holds:
             return "declined", 0
         hold = self._holds.get(name)
         if self._stopped and left and not (hold and hold.began):
-            return NOT_BEGUN, INTERRUPTED if self.interrupted else 1
+            return NOT_BEGUN, Interrupted.exit_code if self.interrupted else 1
         if self.interrupted and (left or not changed):
-            return "interrupted", INTERRUPTED
+            return "interrupted", Interrupted.exit_code
         if name in self.unverified:
             return "not verified", 1
         return ("done" if changed else "no changes"), 0

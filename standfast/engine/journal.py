@@ -50,6 +50,8 @@ def step_command(run: str, number: int, command: str) -> str:
 class LastRun:
     """What a journal tells of the last run that has left something open."""
 
+    action: str
+    """The command of the run: ``apply``, ``restore``, …"""
     who: str
     started: str
     steps: list[list[str]]
@@ -69,7 +71,7 @@ class LastRun:
 
     def told(self) -> str | None:
         """What was left half-way, in one sentence; ``None`` when nothing was."""
-        head = f"the last apply ({self.who}, {moment(self.started)})"
+        head = f"the last {self.action} ({self.who}, {moment(self.started)})"
         status = self.statuses.get(self.begun) if self.begun is not None else None
         if self.begun is None:
             how = "was cut off before its first change" if self.outcome is None else f"was {self.outcome}"
@@ -85,9 +87,16 @@ class LastRun:
             how = f"was {self.outcome or 'cut off'} after: {self.running}"
         left = self.steps[self.begun + 1 :] if self.begun is not None else self.steps
         if not left and status == 0:
-            return None if self.outcome else f"{head} was cut off after its last change, before its check"
+            return self._ended_alone(head)
         rest = f"; not begun: {_listed(left)}" if left else ""
-        return f"{head} {how}{rest}. This apply goes on from there."
+        on = " This apply goes on from there." if self.action == "apply" else ""
+        return f"{head} {how}{rest}.{on}"
+
+    def _ended_alone(self, head: str) -> str | None:
+        # Only apply has a check after its last change.
+        if self.outcome == "interrupted" or (self.outcome is None and self.action != "apply"):
+            return f"{head} was not waited for, and has ended well: {self.running}."
+        return None if self.outcome else f"{head} was cut off after its last change, before its check"
 
 
 def parse(text: str) -> LastRun | None:
@@ -107,7 +116,7 @@ def parse(text: str) -> LastRun | None:
             statuses[int(match[1])] = int(match[2])
         elif match := re.fullmatch(r"finished (\S+) \S+", note):
             outcome = match[1]
-    return LastRun(who, started, planned, begun, pid, statuses, outcome)
+    return LastRun(str(record.get("action", "apply")), who, started, planned, begun, pid, statuses, outcome)
 
 
 def moment(text: str) -> str:

@@ -85,6 +85,8 @@ class Hold:
         self.began = False
         self.performed = 0
         """Number of commands of the plan that have succeeded."""
+        self.under_way = False
+        """Whether the next one was sent, and nothing was heard of its end."""
         self._channel: LineChannel | None = None
 
     def take(self, folders: Sequence[str], report: Report) -> None:
@@ -204,14 +206,15 @@ class Hold:
             )
         if kind in ("waiting", "busy"):
             last = parse(decoded(rest))
-            what = f"{last.running} (pid {last.pid}, begun by {last.who})" if last else "a command"
+            what = f"{last.running} (pid {last.pid}, begun by {last.who})" if last else "unknown"
+            action = last.action if last else "run"
             if kind == "busy":
                 raise Locked(
-                    f"{self.ssh.place}: a command of an apply that was cut off is still running: {what}. "
+                    f"{self.ssh.place}: a command of the last {action} is still running: {what}. "
                     f"It has not ended within {PATIENCE} s. Nothing was changed there. Look what it waits "
-                    "for, end it if it never will, and run apply again."
+                    "for, end it if it never will, and run this again."
                 )
-            report(f"{self.ssh.host.name}: waiting for a command of the last apply to end: {what}")
+            report(f"{self.ssh.host.name}: waiting for a command of the last {action} to end: {what}")
         elif kind == "trial":
             report(
                 f"{self.ssh.host.name}: waiting for the server to undo a change that the last run has left "

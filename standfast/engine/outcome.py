@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from standfast.documents import FORMAT, ApplyDocument, ApplyHost, VerificationDocument
 from standfast.engine.audit import exit_code_of, outcome_of
-from standfast.errors import Locked, Refused, Undone
+from standfast.errors import Interrupted, Locked, Refused, Undone
 from standfast.operations.change import Change
 
-INTERRUPTED = 130
 NOTHING_CHANGED = (Locked.exit_code, Refused.exit_code)
 """Exit codes that promise it."""
 
@@ -84,7 +83,7 @@ class Outcome:
             return self._code_of_errors({exit_code_of(error) for error in self.errors.values()})
         if any(not host.verified for host in self.hosts):
             return 1
-        return INTERRUPTED if self.interrupted else 0
+        return Interrupted.exit_code if self.interrupted else 0
 
     def _code_of_errors(self, codes: Collection[int]) -> int:
         if len(codes) > 1:

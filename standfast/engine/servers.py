@@ -18,7 +18,7 @@ from standfast.declaration import Declaration
 from standfast.engine.connector import ConnectionLost, StandfastConnector
 from standfast.engine.plan import HostPlan, Plan
 from standfast.engine.recording import RecordingState, new_state, record, resume
-from standfast.errors import StandfastError
+from standfast.errors import Interrupted, StandfastError
 from standfast.inventory.loader import Loaded
 from standfast.inventory.schema import Environment
 from standfast.operations.attention import collecting
@@ -139,10 +139,20 @@ class Servers:
 
         self.each(self.connected(), reading)
 
-    def each(self, hosts: Sequence[Host], work: Callable[[Host], None]) -> None:
-        """Run `work` for every host in parallel; remember what failed."""
+    def each(
+        self, hosts: Sequence[Host], work: Callable[[Host], None], *, goes_on: str | None = None
+    ) -> None:
+        """
+        Run `work` for every host in parallel; remember what failed.
+
+        + goes_on: what servers bring to its end by themselves, in words: Ctrl-C then leaves them, it is
+          `Interrupted` on each that had not ended, and the run goes on. The default leaves the run.
+        """
+        begun: set[str] = set()
+        ended: set[str] = set()
 
         def guarded(host: Host) -> None:
+            begun.add(host.name)
             try:
                 work(host)
             except StandfastError as error:
@@ -152,8 +162,20 @@ class Servers:
             except Exception as error:
                 error.add_note(f"This is a bug in standfast; it happened while working on {host.name}.")
                 self.failures[host.name] = error
+            ended.add(host.name)
 
-        gevent.joinall([self.state.pool.spawn(guarded, host) for host in hosts])
+        working: list[gevent.Greenlet[..., None]] = []
+        try:
+            for host in hosts:  # each waits for its place among those that work
+                working.append(self.state.pool.spawn(guarded, host))
+            gevent.joinall(working)
+        except KeyboardInterrupt:
+            if goes_on is None:
+                raise
+            gevent.killall(working)
+            for name in [host.name for host in hosts if host.name not in ended]:
+                what = goes_on if name in begun else "nothing was begun there"
+                self.failures[name] = Interrupted(f"{name}: interrupted; {what}.")
 
 
 def connector(host: Host) -> StandfastConnector:

@@ -62,12 +62,15 @@ def back_up(
     """
     hosts = with_backups(servers, databases, volumes)
     arguments = ["backup", "all", f"--wait={WAIT}", *databases, *volumes]
-    return asked(servers, hosts, arguments, report, by=by)
+    goes_on = f"the backup goes on to its end there; `standfast backups {by.environment}` then shows it"
+    return asked(servers, hosts, arguments, report, by=by, goes_on=goes_on)
 
 
 def drill(servers: Servers, by: Caller, report: Report) -> list[Result]:
     """Bring the newest copies back into throwaway containers, on each server."""
-    return asked(servers, with_backups(servers), ["drill", "--json", f"--wait={WAIT}"], report, by=by)
+    goes_on = "the drill goes on to its end there, removes what it has made, and records what it finds"
+    arguments = ["drill", "--json", f"--wait={WAIT}"]
+    return asked(servers, with_backups(servers), arguments, report, by=by, goes_on=goes_on)
 
 
 def copies(servers: Servers, report: Report) -> list[Result]:
@@ -94,11 +97,13 @@ def asked(
     *,
     by: Caller | None = None,
     stdin: bytes = b"",
+    goes_on: str | None = None,
 ) -> list[Result]:
     """
     Run the program on these servers, side by side; what each one has answered.
 
     + by: for the audit log; ``None`` leaves no record
+    + goes_on: what happens there when somebody does not wait for the end; the default leaves nothing to tell
     """
     chosen = {host.name for host in hosts} | set(servers.failures)
     results = {each.name: Result(each.name) for each in servers.declarations if each.name in chosen}
@@ -115,7 +120,7 @@ def asked(
         finally:
             result.seconds = time.monotonic() - started
 
-    servers.each(hosts, ask)
+    servers.each(hosts, ask, goes_on=goes_on)
     return recorded(servers, by, results)
 
 

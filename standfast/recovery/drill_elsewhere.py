@@ -15,7 +15,7 @@ from pyinfra.api import Host
 
 from standfast.engine.caller import Caller
 from standfast.engine.servers import Servers, connector
-from standfast.errors import Refused, UsageError
+from standfast.errors import Interrupted, Refused, UsageError
 from standfast.recovery.backups import WAIT, BackupFailed, Report, Result, judged, recorded
 from standfast.recovery.chosen import with_backups
 from standfast.recovery.host_program import follow
@@ -51,9 +51,13 @@ def drill(servers: Servers, on: str, by: Caller, report: Report) -> list[Result]
     if not hosts and not servers.failures:
         raise Refused(f"--on {on}: no other server of this run declares `backups`. Nothing was done.")
     results = {name: Result(name) for name in (*(host.name for host in hosts), *servers.failures)}
+    goes_on = f"a drill on {on} goes on to its end, and removes what it has made; its result is not recorded"
     for host in hosts:
+        if any(isinstance(error, Interrupted) for error in servers.failures.values()):
+            servers.failures[host.name] = Interrupted(f"{host.name}: interrupted; nothing was begun.")
+            continue
         started = time.monotonic()
-        servers.each([host], lambda host: _drilled(host, place, results[host.name], report))
+        servers.each([host], lambda host: _drilled(host, place, results[host.name], report), goes_on=goes_on)
         results[host.name].seconds = time.monotonic() - started
     return recorded(servers, by, results)
 

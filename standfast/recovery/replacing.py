@@ -26,6 +26,10 @@ from standfast.operations.change import Change, Step
 from standfast.recovery.host_program import Answer, HostProgramFailed, follow
 
 Report = Callable[[str], None]
+GOES_ON = (
+    "what was begun there goes on to its end, and leaves the old data or the new, complete. The next restore "
+    "or apply waits for that, and says how it ended"
+)
 CONFIGURATION_WRONG, BUSY, REFUSED = 3, 5, 6
 
 
@@ -99,7 +103,7 @@ def perform(servers: Servers, replacements: Sequence[Replacement], holds: Holds,
         holds.leave(host)
         _refuse_silence(host, one.done["answering"])
 
-    servers.each([host for host in servers.connected() if host.name in by_name], work)
+    servers.each([host for host in servers.connected() if host.name in by_name], work, goes_on=GOES_ON)
     for name, one in by_name.items():
         one.error = servers.failures.get(name)
 

@@ -63,7 +63,8 @@ def take(
     """
     arguments = ["snapshots", "take", "--json", f"--wait={WAIT}", *(f"--volume={each}" for each in volumes)]
     arguments += [f"--name={name}"] if name else []
-    return asked(servers, with_snapshots(servers, volumes), arguments, report, by=by)
+    goes_on = f"the snapshot is taken; `standfast snapshot {by.environment} --list` shows it"
+    return asked(servers, with_snapshots(servers, volumes), arguments, report, by=by, goes_on=goes_on)
 
 
 def listed(servers: Servers, report: Report) -> list[Result]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -251,6 +253,78 @@ def killed(toybox: Server, moment: str) -> None:
     assert moment in log, log
 
 
+def test_whoever_does_not_wait_for_a_restore_hears_how_it_ended(
+    infra: Repository, toybox: Server, good: dict[str, Any]
+) -> None:
+    spoil(toybox)
+    said = interrupted(infra, "restore", "lab", "--all", "--yes", at="loading")
+    assert "✗ test-restore: interrupted; what was begun there goes on to its end, and leaves the old" in said
+    following = infra.standfast("apply", "lab", "--yes", expect=0)
+    restored = "restore: update database toybox, restore: update volume toybox_media"
+    assert f"was not waited for, and has ended well: {restored}." in following.stderr
+    assert "! test-restore: the last restore (" in following.stderr
+    assert counted(toybox) == good
+    (record,) = [each for each in records(infra) if each["outcome"] == "interrupted"]
+    assert (record["action"], record["exit"], record["changed"], record["not_done"]) == (
+        "restore",
+        130,
+        [],
+        [],
+    )
+    assert record["cut_off_in"] == restored.split(", ")
+
+
+def test_whoever_does_not_wait_for_a_backup_or_a_drill_is_told_so(infra: Repository, toybox: Server) -> None:
+    before = toybox.run("sudo standfast-host copies --json").stdout.count('"id"')
+    said = interrupted(infra, "backup", "lab", at="database toybox")
+    assert "✗ test-restore: interrupted; the backup goes on to its end there; `standfast backups lab`" in said
+    said = interrupted(infra, "drill", "lab", at="loading")
+    assert "✗ test-restore: interrupted; the drill goes on to its end there, removes what it has made" in said
+    after = toybox.run("sudo standfast-host copies --json").stdout.count('"id"')
+    assert after == before + 2, "the drill has waited for the backup, of a database and a volume"
+    told = [(each["action"], each["outcome"], each["exit"]) for each in records(infra)[-2:]]
+    assert told == [("backup", "interrupted", 130), ("drill", "interrupted", 130)]
+    assert soon_without_traces(toybox)
+
+
+def interrupted(infra: Repository, *arguments: str, at: str) -> str:
+    """Press Ctrl-C when a command has told something; what it says on standard error."""
+    with subprocess.Popen(
+        [*STANDFAST, *arguments],
+        cwd=infra.root,
+        env={**os.environ, "XDG_STATE_HOME": str(infra.root / ".state")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stderr is not None
+        said = ""
+        while at not in said:
+            line = command.stderr.readline()
+            assert line, said
+            said += line
+        command.send_signal(signal.SIGINT)
+        said += command.stderr.read()
+    assert command.returncode == 130, said
+    return said
+
+
+def records(infra: Repository) -> list[dict[str, Any]]:
+    """Audit records, of the server and of this machine."""
+    document = json.loads(infra.standfast("audit", "lab", "--json", expect=0).stdout)
+    found: list[dict[str, Any]] = document["records"]
+    return found
+
+
+def soon_without_traces(toybox: Server) -> bool:
+    """Whether a drill that goes on, or its clean-up, comes to its end."""
+    deadline = time.monotonic() + PATIENCE
+    while traces(toybox) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return traces(toybox) == ""
+
+
 def test_a_drill_passes_and_leaves_nothing(infra: Repository, toybox: Server, good: dict[str, Any]) -> None:
     before = counted(toybox)
     done = infra.standfast("drill", "lab", expect=0)
@@ -344,10 +418,7 @@ def test_nothing_stays_of_a_killed_drill(infra: Repository, toybox: Server, good
         "sudo kill -KILL $(cat /tmp/drill.pid)",
         timeout=PATIENCE,
     )
-    deadline = time.monotonic() + PATIENCE
-    while traces(toybox) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert traces(toybox) == ""
+    assert soon_without_traces(toybox)
     assert counted(toybox) == before
 
 

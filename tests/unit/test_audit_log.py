@@ -71,10 +71,26 @@ CADDY = "caddy: update /etc/caddy/Caddyfile, caddy: reload caddy.service"
             [BEGUN_FIRST, ENDED_FIRST, BEGUN_SECOND, "end 1 0 x"],
             "was cut off after its last change, before its check",
         ),
+        (
+            [BEGUN_FIRST, ENDED_FIRST, BEGUN_SECOND, "finished interrupted x", "end 1 0 x"],
+            "was not waited for, and has ended well: apps: recreate toybox/web.",
+        ),
     ],
 )
 def test_a_journal_tells_what_was_left_half_way(notes: list[str], expected: str) -> None:
     assert journal(*notes) == LAST + expected
+
+
+def test_a_restore_is_told_as_what_it_is() -> None:
+    restore = json.dumps({**FIRST, "action": "restore", "steps": [["restore: update database toybox"]]})
+    for notes, how in {
+        ("cut x", "end 0 0 x"): "was not waited for, and has ended well: restore: update database toybox.",
+        ("finished interrupted x",): "was cut off while: restore: update database toybox.",
+        ("end 0 1 x", "finished failed x"): "failed at: restore: update database toybox.",
+    }.items():
+        run = parse("\n".join([restore, BEGUN_FIRST, *notes, ""]))
+        assert run is not None
+        assert run.told() == LAST.replace("apply", "restore") + how
 
 
 def test_a_run_that_ended_tells_nothing() -> None:
