@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from importlib import import_module
 
@@ -100,7 +102,16 @@ def main() -> None:
     # With the default of 700 new objects the garbage collector takes a sixth of the time that a command needs
     # to start: what is imported stays.
     gc.set_threshold(10_000)
-    sys.exit(standfast(prog_name="standfast"))
+    try:
+        sys.exit(standfast(prog_name="standfast"))
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more to write what is left
+        sys.exit(
+            f"error: {error.strerror}, for the answer or for a temporary file. Make room on this machine; "
+            "`standfast audit` shows what was done."
+        )
 
 
 if __name__ == "__main__":

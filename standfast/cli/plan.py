@@ -49,6 +49,8 @@ def plan(
     from standfast.engine.audit import remember_plan
     from standfast.engine.caller import caller
 
+    if output:
+        saved_plan.check_place(output)
     unsaved: UsageError | None = None
     with (
         whole_file(output) as save,

@@ -11,6 +11,8 @@ from standfast.cli.duration import duration, shown, since
 from standfast.cli.replacing import files, print_kept, replace
 from standfast.cli.waiting import require_answer
 from standfast.errors import UsageError
+from standfast.host.backup.faults import WrongConfiguration
+from standfast.host.restore import selection
 
 if TYPE_CHECKING:  # this imports pyinfra, and `--help` must not
     from standfast.recovery.restore import Restore
@@ -66,6 +68,11 @@ def restore(
         raise UsageError("expected either --all, or --database NAME and --volume NAME")
     if to and len(databases) + len(volumes) != 1:
         raise UsageError("--to: expected exactly one --database or --volume with it")
+    if at is not None:
+        try:
+            selection.understood(at)
+        except WrongConfiguration as error:
+            raise UsageError(str(error)) from None
     require_answer("restore asks before it replaces anything", yes=yes)
     from standfast.recovery import restore as library
 

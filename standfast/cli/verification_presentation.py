@@ -11,6 +11,7 @@ from standfast.cli.alike import grouped
 from standfast.verification.run import Check, Verification
 
 LISTED = 5  # servers in one line; more are counted
+ALIKE = 5  # checks of one server that fail for one reason; more are counted
 
 
 def print_verification(verification: Verification) -> None:
@@ -25,11 +26,21 @@ def print_verification(verification: Verification) -> None:
         click.echo(f"{click.style('✓', fg='green')} {names_text}  {_holding(servers[names[0]])}")
     for name in failing:
         click.echo(f"{click.style('✗', fg='red')} {name or 'all'}  {_holding(servers[name])}")
-        for check in servers[name]:
-            if check.outcome == "failed":
-                reason = check.message.strip().splitlines()[0] if check.message.strip() else "no reason given"
-                click.echo(f"    {click.style('✗', fg='red')} {check.check}: {reason}")
+        for reason, alike in _failed(servers[name]).items():
+            what = alike if len(alike) <= ALIKE else [f"{len(alike)} checks, {alike[0]} first"]
+            for each in what:
+                click.echo(f"    {click.style('✗', fg='red')} {each}: {reason}")
     click.echo(click.style(f"{verification.seconds:.1f} s", dim=True), err=True)
+
+
+def _failed(checks: Sequence[Check]) -> dict[str, list[str]]:
+    """Checks that do not hold, by the reason: a server that cannot be reached has one for all."""
+    found: dict[str, list[str]] = {}
+    for check in checks:
+        if check.outcome == "failed":
+            reason = next(iter(check.message.strip().splitlines()), "no reason given")
+            found.setdefault(reason, []).append(check.check)
+    return found
 
 
 def _holding(checks: Sequence[Check]) -> str:

@@ -100,6 +100,12 @@ class StandfastConnector(SSHConnector):
 
     @override
     def connect(self) -> None:
+        configuration = self.data["ssh_config_file"]
+        if configuration and not Path(configuration).is_file():  # pyinfra would go on without it
+            raise self._unreachable(
+                f"`ssh.config`: expected an SSH client configuration at {configuration}, found nothing "
+                "there. Check the path; of a lab, `standfast lab up NAME` writes it."
+            )
         arguments = self.make_paramiko_kwargs()
         hostname = arguments.pop("hostname")
         self.client = ReadyClient()

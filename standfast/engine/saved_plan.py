@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 from pyinfra.api.command import PyinfraCommand, StringCommand
@@ -26,6 +26,7 @@ from standfast.engine.plan import HostPlan, Plan
 from standfast.errors import Refused, UsageError
 from standfast.inventory.loader import Loaded
 
+KIND: Final = "saved-plan"
 OWN_FOLDERS = ("templates", "deploys")  # of the user, beside `inventories/`
 SCRYPT_COST = 2**12  # a fingerprint covers secrets; guessing one from it must be slow
 
@@ -58,7 +59,7 @@ def document(plan: Plan, loaded: Loaded, limit: Collection[str], only: Collectio
     salt = secrets.token_hex(16)
     return {
         **plan.as_json(),
-        "kind": "saved-plan",
+        "kind": KIND,
         "standfast": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "inventory": str(loaded.path),
@@ -96,6 +97,26 @@ def read(path: Path) -> SavedPlan:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path}: damaged at {place}: {first['msg']}. Make the plan again.") from None
+
+
+def check_place(path: Path) -> None:
+    """
+    Whether a plan may be put here: where nothing is, or an earlier plan.
+
+    Raises:
+        UsageError: another file would be lost; no host was contacted.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UsageError(
+            f"{path}: expected a new file, or an earlier plan to replace, and found another file; it is as "
+            "it was. Choose another place."
+        )
 
 
 def check_sources(saved: SavedPlan, loaded: Loaded) -> None:

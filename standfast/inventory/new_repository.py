@@ -53,8 +53,9 @@ def write(folder: Path) -> list[str]:
     """
     folder = absolute(folder)
     texts = files()
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{on_screen(folder)}: expected a folder, not a file; nothing was written")
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{on_screen(nearest)}: expected a folder, not a file; nothing was written")
     existing = _in_the_way(folder, texts)
     if existing:
         raise UsageError(

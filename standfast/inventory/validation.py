@@ -161,6 +161,19 @@ def _removable(complaint: _Complaint) -> Where:
     return complaint.where[:-1] if complaint.is_missing else complaint.where
 
 
+def _with_emptied(removed: set[Where], data: Plain) -> set[Where]:
+    """What was taken out, and what it has left empty, which reads like a setting that is not there."""
+    gone = set(removed)
+    for place in removed:
+        parent = place[:-1]
+        while parent and isinstance(entries := value_at(data, parent), dict):
+            if not all((*parent, key) in gone for key in entries):
+                break
+            gone.add(parent)
+            parent = parent[:-1]
+    return gone
+
+
 class _Reporter:
     """Turns complaints into faults, without those that only follow from others."""
 
@@ -171,6 +184,7 @@ class _Reporter:
         self.complaints = complaints
         self.bad = bad
         self.removed = removed
+        self.gone = _with_emptied(removed, document.data)
 
     def faults(self) -> Iterator[Fault]:
         meant = {(*c.where[:-1], wording.closest_setting(c.where)) for c in self.complaints if c.is_unknown}
@@ -184,7 +198,7 @@ class _Reporter:
     def _follows(self, complaint: _Complaint) -> bool:
         if any(complaint.where[: len(bad)] == bad for bad in self.bad | self.removed):
             return True
-        return any(bad[:-1] == complaint.where for bad in self.removed if bad)
+        return any(bad[:-1] == complaint.where for bad in self.gone if bad)
 
     def _message(self, complaint: _Complaint, found: Plain) -> str:
         where = complaint.where

@@ -59,6 +59,7 @@ def test_help_has_examples_and_exit_codes(name: str) -> None:
         (["plan", "lab", "--nonsense"], "No such option"),
         (["apply", "lab"], "--yes"),
         (["verify", "nowhere"], "nowhere"),
+        (["restore", "lab", "--all", "--yes", "--at", "yesterday"], "a moment such as 2026-11-22T03:00"),
     ],
 )
 def test_a_wrong_command_line_exits_3_with_one_message(
@@ -86,6 +87,21 @@ def test_the_programs_own_command_line(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 3
     assert done.stderr.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("arguments", [["schema-json"], ["--help"]])
+def test_a_full_disk_under_the_answer_is_one_message(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "standfast.cli.main", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device, for the answer or for a temporary file. ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_wrong_limit_names_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

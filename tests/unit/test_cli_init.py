@@ -114,9 +114,10 @@ def test_a_folder_with_other_files_is_fine(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "infra").write_text("", encoding="utf-8")
-    result = run("init", str(tmp_path / "infra"))
-    assert result.exit_code == 3
-    assert "expected a folder, not a file; nothing was written" in result.stderr
+    for folder in (tmp_path / "infra", tmp_path / "infra/production"):
+        result = run("init", str(folder))
+        assert result.exit_code == 3
+        assert "infra: expected a folder, not a file; nothing was written" in result.stderr
 
 
 def test_a_file_in_place_of_one_of_its_folders(tmp_path: Path) -> None:

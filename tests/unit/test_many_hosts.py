@@ -168,9 +168,14 @@ def test_drift_on_thirty_is_told_once(capsys: pytest.CaptureFixture[str]) -> Non
 def test_assertions_on_thirty_name_those_that_do_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
     checks = [Check(name, "test_site", "passed", "", "f") for name in NAMES]
     checks.append(Check(NAMES[3], "test_other", "failed", "port 80 is closed", "f"))
+    checks += [
+        Check(NAMES[4], f"test_{number}", "failed", "unreachable\nand more", "f") for number in range(9)
+    ]
     print_verification(Verification(checks, 1.0))
     assert capsys.readouterr().out.splitlines() == [
-        "✓ web-01, web-02, web-03, web-05, web-06, … (29 servers)  1 checks hold",
+        "✓ web-01, web-02, web-03, web-06, web-07, … (28 servers)  1 checks hold",
         "✗ web-04  1 checks hold",
         "    ✗ test_other: port 80 is closed",
+        "✗ web-05  1 checks hold",
+        "    ✗ 9 checks, test_0 first: unreachable",
     ]

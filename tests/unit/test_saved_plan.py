@@ -61,6 +61,17 @@ def test_a_file_that_is_no_plan_is_named(
     assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_a_plan_takes_the_place_of_a_plan_and_of_nothing_else(saved: dict[str, Any], tmp_path: Path) -> None:
+    saved_plan.check_place(tmp_path / "new.json")
+    path = tmp_path / "monday.plan.json"
+    path.write_text(json.dumps(saved))
+    saved_plan.check_place(path)
+    for text in (INVENTORY, json.dumps(PLAN.as_json()), "[]"):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="found another file; it is as it was"):
+            saved_plan.check_place(path)
+
+
 def test_a_plan_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         saved_plan.read(tmp_path / "none.json")
@@ -139,13 +150,14 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_contacted(tm
 
 @pytest.mark.parametrize("output", ["monday.json", "/dev/full"])
 def test_a_plan_that_cannot_be_saved_is_shown_and_the_old_file_stays(tmp_path: Path, output: str) -> None:
-    (tmp_path / "monday.json").write_text("old")
+    old = json.dumps({"kind": "saved-plan"})
+    (tmp_path / "monday.json").write_text(old)
     done = plan(tmp_path, output, writable=output == "/dev/full")
     assert done.returncode == 3
     assert "web-1 (127.0.0.1): no SSH connection" in done.stderr
     assert f"error: {output}: expected a file that can be written: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert (tmp_path / "monday.json").read_text() == "old"
+    assert (tmp_path / "monday.json").read_text() == old
     assert {each.name for each in tmp_path.iterdir()} - {".state"} == {"monday.json", "lab.yml"}
 
 

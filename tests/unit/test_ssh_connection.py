@@ -160,6 +160,11 @@ def test_a_key_that_is_none_is_named(folder: Path) -> None:
     assert connect(folder, 1, key="deploy") == f"{said}something else{rest}"
 
 
+def test_a_configuration_that_is_not_there_is_named(folder: Path) -> None:
+    said = connect(folder, 1, config="ssh_config")
+    assert f"`ssh.config`: expected an SSH client configuration at {folder / 'ssh_config'}, found" in said
+
+
 def test_a_port_that_is_closed(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.restic import Snapshot
@@ -52,6 +52,17 @@ def choose(every: Sequence[Snapshot], kind: str, name: str, at: str | None, zone
         when = f" of {at} or before" if at else ""
         raise Fault(f"there is no good copy of {kind} {name}{when}. {_known(fitting)} Nothing was done.")
     return good[-1]
+
+
+def understood(at: str) -> None:
+    """
+    Whether `at` is an id or a moment at all.
+
+    Raises:
+        WrongConfiguration: it is neither.
+    """
+    if not _ID.fullmatch(at):
+        moment(at, timezone.utc)
 
 
 def moment(text: str, zone: tzinfo) -> datetime:
