@@ -30,6 +30,15 @@ _PASSWORDS = (
     (("mongo", "supabase"), "-p", True),
 )
 """How programs' names begin, their option with a password, and whether it may be the next word."""
+_VALUE = r"(?:'[^']*'|\"[^\"]*\"|[^\s|;&]+)"
+# The same within one text: what `sh -c` is given, or a line of a script.
+_IN_TEXT = [re.compile(rf"(?i)(?<![A-Za-z0-9-])(--?{_WORD}\s+){_VALUE}")] + [
+    re.compile(
+        rf"(?<![\w-])((?:{'|'.join(names)})[\w.-]*\s(?:[^|;&\n]*?\s)?{option}"
+        + (rf"\s*){_VALUE}" if apart else f"){_VALUE}")
+    )
+    for names, option, apart in _PASSWORDS
+]
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -71,6 +80,8 @@ def masked_text(text: str) -> str:
     text = _URL.sub(_user_only, text)
     text = _QUERY.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNMENT.sub(rf"\1={HIDDEN}", text)
+    for pattern in _IN_TEXT:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     text = _DOLLARS.sub(r"\1…\1", text)
     return _TEXT.sub("'…'", text) if " " in text and "'" in text else text
 

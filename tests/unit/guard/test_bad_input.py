@@ -200,6 +200,14 @@ def test_odd_passwords_are_read_and_never_shown(password: str) -> None:
         (["redis-cli", "--pass", "s3cret", "FLUSHALL"], "redis-cli --pass '***' FLUSHALL"),
         (["mongosh", "-u", "a", "-p", "s3cret", "--eval", "x"], "mongosh -u a -p '***' --eval x"),
         (["sudo", "mongorestore", "-ps3cret", "--drop"], "sudo mongorestore '-p***' --drop"),
+        (["sh", "-c", "mysql -uroot -ps3cret shop < a.sql"], "sh -c 'mysql -uroot -p*** shop < a.sql'"),
+        (["sh", "-c", "mysqldump -p's3 cret' shop"], "sh -c 'mysqldump -p*** shop'"),
+        (
+            ["ssh", "h", "redis-cli -a s3cret FLUSHALL; ls -a /srv"],
+            "ssh h 'redis-cli -a *** FLUSHALL; ls -a /srv'",
+        ),
+        (["sh", "-c", "x --api-token s3cret && y"], "sh -c 'x --api-token *** && y'"),
+        (["sh", "-c", "mkdir -p mysql/a; cp -p mysql /srv"], "sh -c 'mkdir -p mysql/a; cp -p mysql /srv'"),
         (["npx", "supabase@2", "db", "reset", "-p", "s3cret"], "npx supabase@2 db reset -p '***'"),
     ],
 )
