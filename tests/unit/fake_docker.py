@@ -29,7 +29,11 @@ case $action in
     echo ']' ;;
   volume) cat "volumes/$2" ;;
   pause) for id; do echo paused > "status/$id"; done ;;
-  unpause | start) for id; do echo running > "status/$id"; done ;;
+  unpause | start)
+    for id; do
+      [ ! -e "stuck/$id" ] || { echo "cannot start $id" >&2; exit 1; }
+      echo running > "status/$id"
+    done ;;
   stop)
     for id; do
       [ "$(cat "status/$id")" = exited ] || setsid sh ./daemon "$id" > /dev/null 2>&1 < /dev/null &
@@ -82,6 +86,12 @@ class FakeDocker:
         """What a container does now."""
         return (self.place / "status" / name).read_text().strip()
 
+    def stick(self, name: str, *, stuck: bool = True) -> None:
+        """Let a container not start any more, or start again."""
+        (self.place / "stuck" / name).touch()
+        if not stuck:
+            (self.place / "stuck" / name).unlink()
+
     def stopping(self, name: str) -> bool:
         """Whether it has been asked to end, and has not."""
         return (self.place / "stopping" / name).exists()
@@ -98,7 +108,7 @@ def installed(place: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 
 
     + seconds: for which a container goes on when it is asked to end
     """
-    for name in ("bin", "about", "status", "stopping", "volumes", "state"):
+    for name in ("bin", "about", "status", "stopping", "stuck", "volumes", "state"):
         (place / name).mkdir()
     (place / "log").touch()
     for name, text in (("bin/docker", DOCKER), ("bin/systemd-run", "#!/bin/sh\n"), ("daemon", DAEMON)):

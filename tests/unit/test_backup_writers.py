@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from standfast.host.backup import containers, layout, programs, writers
+from standfast.host.backup.faults import Fault
 from standfast.host.backup.programs import Done
 from tests.unit import fake_docker
 from tests.unit.fake_docker import FakeDocker
@@ -71,6 +72,27 @@ def test_a_run_killed_while_all_stand_still_stops_none_again(docker: FakeDocker)
     assert [docker.status(each) for each in ("web", "worker")] == ["running", "running"]
     assert docker.asked("stop") == ["stop web worker"]
     assert docker.asked("start") == ["start web"]
+
+
+def test_a_writer_that_does_not_go_on_is_not_forgotten_for_the_next_volume(docker: FakeDocker) -> None:
+    docker.container("web")
+    docker.container("worker")
+    web, worker = sorted(containers.containers(), key=lambda each: each.id)
+    with (
+        pytest.raises(Fault, match=r"does not go on: .*cannot start web"),
+        writers.held([web], "stop", print),
+    ):
+        docker.stick("web")
+    with (
+        pytest.raises(Fault, match=r"does not go on: .*cannot start web"),
+        writers.held([worker], "stop", print),
+    ):
+        pytest.fail("the second one was held")
+    assert [docker.status(each) for each in ("web", "worker")] == ["exited", "running"]
+    docker.stick("web", stuck=False)
+    with writers.held([worker], "stop", print):
+        assert [docker.status(each) for each in ("web", "worker")] == ["running", "exited"]
+    assert not layout.HELD.exists()
 
 
 def test_who_lets_go_waits_for_whoever_does_it_already(docker: FakeDocker) -> None:

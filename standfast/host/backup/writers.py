@@ -31,12 +31,14 @@ def held(writing: Sequence[Container], how: str, report: Callable[[str], None]) 
     + how: ``pause`` or ``stop``
 
     Raises:
-        Fault: one of them could not be held, or does not go on; all others go on.
+        Fault: one of them could not be held, or does not go on; all others go on. Or one that was held
+            before does not go on: none was held.
     """
     if not writing:
         yield
         return
     _watched()
+    release(report)  # what an earlier volume's copy could not let go on: our own note takes that one's place
     try:
         _note(writing, how, stopping=how == "stop")
         if how == "stop":
