@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 
+from standfast.host import telling
 from standfast.host.backup import configuration, jobs, records, schedule, status, upkeep, writers
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.restic import Repository
@@ -33,15 +34,16 @@ def main(arguments: list[str]) -> int:
     """Run one action of the backups; returns the exit code."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    telling.unhindered()
     os.umask(0o077)
     action: Callable[[argparse.Namespace], int] = options.action
     try:
         return action(options)
     except Fault as fault:
-        _say(f"standfast-host backup: {fault}")
+        telling.progress(f"standfast-host backup: {fault}")
         return fault.code
     except KeyboardInterrupt:
-        _say("standfast-host backup: interrupted; what had been stored stays")
+        telling.progress("standfast-host backup: interrupted; what had been stored stays")
         return 130
 
 
@@ -67,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--part", metavar="N/M", help="read this part of the data", type=_part)
     _waiting(checking)
     _waiting(action("prune", "remove copies that retention does not keep", _prune))
-    telling = action("status", "is everything backed up, and since when? exit code 1 when not", _status)
-    telling.add_argument("--json", action="store_true", help="as JSON")
+    looking = action("status", "is everything backed up, and since when? exit code 1 when not", _status)
+    looking.add_argument("--json", action="store_true", help="as JSON")
     scheduled = action("scheduled", "what cron runs: jobs that are due and have not been done", _scheduled)
     scheduled.add_argument("jobs", nargs="*", metavar="JOB", help=f"only these: {', '.join(SCHEDULED)}")
     _waiting(scheduled)
@@ -105,25 +107,27 @@ def _part(text: str) -> tuple[int, int]:
 def _copies(job: str, options: argparse.Namespace) -> int:
     wanted = configuration.load()
     items = jobs.chosen(wanted, KINDS[job], [*options.names, *options.accept])
-    with jobs.run(job, wanted, wait=options.wait, report=_say) as record:
-        jobs.back_up(wanted, record, items, accepted=options.accept, report=_say)
+    with jobs.run(job, wanted, wait=options.wait, report=telling.progress) as record:
+        jobs.back_up(wanted, record, items, accepted=options.accept, report=telling.progress)
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     wanted = configuration.load()
-    with jobs.run("check", wanted, wait=options.wait, report=_say) as record:
-        repository = jobs.ready(wanted, _say, make=False)
+    with jobs.run("check", wanted, wait=options.wait, report=telling.progress) as record:
+        repository = jobs.ready(wanted, telling.progress, make=False)
         look = partial(upkeep.check, repository, whole=options.all, part=options.part)
-        jobs.attempt(record, upkeep.KIND, repository.place, _say, look)
+        jobs.attempt(record, upkeep.KIND, repository.place, telling.progress, look)
     return 0
 
 
 def _prune(options: argparse.Namespace) -> int:
     wanted = configuration.load()
-    with jobs.run("prune", wanted, wait=options.wait, report=_say) as record:
-        repository = jobs.ready(wanted, _say, make=False)
-        jobs.attempt(record, upkeep.KIND, repository.place, _say, partial(upkeep.prune, wanted, repository))
+    with jobs.run("prune", wanted, wait=options.wait, report=telling.progress) as record:
+        repository = jobs.ready(wanted, telling.progress, make=False)
+        jobs.attempt(
+            record, upkeep.KIND, repository.place, telling.progress, partial(upkeep.prune, wanted, repository)
+        )
     return 0
 
 
@@ -139,7 +143,9 @@ def _status(options: argparse.Namespace) -> int:
 def _scheduled(options: argparse.Namespace) -> int:
     if unknown := set(options.jobs) - set(SCHEDULED):
         raise WrongConfiguration(f"{', '.join(unknown)}: expected {', '.join(SCHEDULED)}. Nothing was done.")
-    return schedule.run(configuration.load(), options.jobs or SCHEDULED, wait=options.wait, report=_say)
+    return schedule.run(
+        configuration.load(), options.jobs or SCHEDULED, wait=options.wait, report=telling.progress
+    )
 
 
 def _check_password(_: argparse.Namespace) -> int:
@@ -149,12 +155,12 @@ def _check_password(_: argparse.Namespace) -> int:
         raise WrongConfiguration("expected the password on standard input, found nothing there.")
     if not Repository(wanted).opens_with(password):
         raise Fault(f"this password does not open the repository {wanted.repository}. Correct your copy.")
-    _say(f"this password opens the repository {wanted.repository}")
+    telling.progress(f"this password opens the repository {wanted.repository}")
     return 0
 
 
 def _release(_: argparse.Namespace) -> int:
-    writers.release(_say)
+    writers.release(telling.progress)
     return 0
 
 
@@ -166,8 +172,3 @@ def _watch(options: argparse.Namespace) -> int:
 def _usage(parser: argparse.ArgumentParser) -> int:
     parser.print_help(sys.stderr)
     return 3
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 
+from standfast.host import telling
 from standfast.host.backup import configuration, databases, jobs, layout
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.records import Item, Record
 from standfast.host.backup.restic import Repository
-from standfast.host.restore import telling
 
 JOB = "safety-copy"
 

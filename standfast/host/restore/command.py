@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from standfast.host import telling
 from standfast.host.backup import configuration, layout, records, turn
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.records import Item, Record
 from standfast.host.backup.restic import Repository
-from standfast.host.restore import health, leftovers, prospect, run, safety, telling
+from standfast.host.restore import health, leftovers, prospect, run, safety
 from standfast.host.restore.prospect import Restorable, Wish
 from standfast.host.restore.run import Outcome
 

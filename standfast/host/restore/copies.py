@@ -9,13 +9,14 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any
 
+from standfast.host import telling
 from standfast.host.backup import configuration, layout, manifests, records
 from standfast.host.backup.configuration import Configuration
 from standfast.host.backup.faults import Fault
 from standfast.host.backup.manifest import DatabaseManifest
 from standfast.host.backup.records import Run
 from standfast.host.backup.restic import Repository, Snapshot
-from standfast.host.restore import leftovers, telling
+from standfast.host.restore import leftovers
 from standfast.host.restore.selection import doubtful
 
 TRIED = ("restore", "drill")

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from standfast.host import telling
 from standfast.host.backup import (
     comparison,
     configuration,
@@ -40,7 +41,6 @@ from standfast.host.restore import (
     fetching,
     run,
     selection,
-    telling,
     throwaway,
     twin,
     volume,

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 
-from standfast.host.restore.telling import Report
+from standfast.host.telling import Report
 
 PATIENCE = 180
 """Seconds to wait for an answer."""

@@ -12,7 +12,7 @@ from standfast.host.restore.exchange import identity
 from standfast.host.restore.journal import Undertaking
 from standfast.host.restore.programs import output
 from standfast.host.restore.run import FETCHED
-from standfast.host.restore.telling import Report
+from standfast.host.telling import Report
 
 
 def told(configuration: Configuration) -> list[str]:

@@ -22,7 +22,7 @@ from standfast.host.restore import database, fetching, journal, volume
 from standfast.host.restore.exchange import identity
 from standfast.host.restore.journal import Undertaking
 from standfast.host.restore.prospect import Prospect, Restorable
-from standfast.host.restore.telling import Report
+from standfast.host.telling import Report
 
 FETCHED = layout.STATE / "restoring"
 

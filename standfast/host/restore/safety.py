@@ -10,7 +10,7 @@ from standfast.host.backup.faults import Fault, Refused
 from standfast.host.backup.records import Item
 from standfast.host.restore.prospect import Prospect, Restorable
 from standfast.host.restore.selection import BEFORE_RESTORE
-from standfast.host.restore.telling import Report
+from standfast.host.telling import Report
 
 
 @dataclass(frozen=True)

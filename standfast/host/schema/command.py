@@ -8,9 +8,9 @@ import sys
 from functools import partial
 from typing import Any
 
+from standfast.host import telling
 from standfast.host.backup import containers
 from standfast.host.backup.faults import Fault, WrongConfiguration
-from standfast.host.restore import telling
 from standfast.host.schema import check, comparison, django, last_backup
 from standfast.host.schema.address import quoted_name
 from standfast.host.schema.answer import Side

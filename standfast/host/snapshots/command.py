@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from standfast.host import telling
 from standfast.host.backup import turn
 from standfast.host.backup.faults import Fault, WrongConfiguration
 from standfast.host.backup.records import Item, Record
-from standfast.host.restore import health, telling
+from standfast.host.restore import health
 from standfast.host.snapshots import configuration, layout, returning, taking
 from standfast.host.snapshots.btrfs import Btrfs
 from standfast.host.snapshots.configuration import Configuration

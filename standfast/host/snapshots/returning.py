@@ -13,10 +13,10 @@ from standfast.host.backup.faults import Fault, Refused, WrongConfiguration
 from standfast.host.restore import database, journal, leftovers, run, volume
 from standfast.host.restore.exchange import flushed
 from standfast.host.restore.journal import Undertaking
-from standfast.host.restore.telling import Report
 from standfast.host.restore.volume import Contents
 from standfast.host.snapshots.configuration import Configuration
 from standfast.host.snapshots.driver import Driver, Snapshot
+from standfast.host.telling import Report
 
 
 @dataclass(frozen=True)

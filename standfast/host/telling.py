@@ -1,4 +1,4 @@
-"""Progress, for whoever listens: a restore goes on to its end also when nobody does any more."""
+"""Progress, for whoever listens: what was begun goes on to its end also when nobody does any more."""
 
 from __future__ import annotations
 
