@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -99,6 +99,20 @@ class Repository:
             assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def started(
+        self, *arguments: str, stdout: int = subprocess.DEVNULL, stderr: int | IO[str] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Begin a command as a user would, for a test that does something meanwhile."""
+        return subprocess.Popen(
+            [*STANDFAST, *arguments],
+            cwd=self.root,
+            env={**os.environ, "XDG_STATE_HOME": str(self.root / ".state")},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+        )
+
     def plan(self, environment: str = "lab", *arguments: str) -> dict[str, Any]:
         """The plan as data; fails on errors."""
         done = self.standfast("plan", environment, "--json", *arguments)
@@ -112,6 +126,17 @@ class Repository:
         return [
             change["target"] for host in self.plan("lab", *arguments)["hosts"] for change in host["changes"]
         ]
+
+
+def heard(command: subprocess.Popen[str], text: str) -> str:
+    """What a command says on standard error, until it has said this."""
+    assert command.stderr is not None
+    said = ""
+    while text not in said:
+        line = command.stderr.readline()
+        assert line, f"it never said {text!r}:\n{said}"
+        said += line
+    return said
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 
 from standfast.lab import nspawn
 from standfast.lab.nspawn import Server
-from tests.server.conftest import STANDFAST, Repository
+from tests.server.conftest import Repository
 from tests.server.subject import Subject
 from tests.server.test_lock import wait_for
 
@@ -147,14 +146,8 @@ def test_unknown_package(base: Subject) -> None:
 
 def test_an_installation_outlives_the_controller(base: Subject) -> None:
     base.declare(packages=["tree", "jq", "postgresql-client"])
-    controller = subprocess.Popen(
-        [*STANDFAST, "apply", "lab", "--yes", "--no-verify", "--only", "base"],
-        cwd=base.repository.root,
-        env={**os.environ, "XDG_STATE_HOME": str(base.repository.root / ".state")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    installing = ("apply", "lab", "--yes", "--no-verify", "--only", "base")
+    controller = base.repository.started(*installing, stderr=subprocess.DEVNULL)
     wait_for(lambda: base.root("pgrep -x apt-get || :").strip() != "", 60)
     controller.send_signal(signal.SIGKILL)
     controller.wait()

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import pytest
 
 from standfast.lab.nspawn import Server
-from tests.server.conftest import STANDFAST, Repository
+from tests.server.conftest import STANDFAST, Repository, heard
 from tests.server.test_engine import only_this_deploy, remote
 
 OWNER = f"{getpass.getuser()}@{socket.gethostname()}"
@@ -63,15 +63,7 @@ def apply_at_work(
     """An apply in the middle of a slow command, which goes on afterwards."""
     remote(server, f"rm -f {GO}")
     only_this_deploy(repository, server, SLOW.format(seconds=seconds))
-    process = subprocess.Popen(
-        [*STANDFAST, "apply", "lab", "--yes", "--no-verify"],
-        cwd=repository.root,
-        env={**os.environ, "XDG_STATE_HOME": str(repository.root / ".state")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = repository.started("apply", "lab", "--yes", "--no-verify", stdout=subprocess.PIPE)
     try:
         wait_for(lambda: "started" in remote(server, "ls /etc/trial"), 120)
         yield process
@@ -124,23 +116,10 @@ def test_the_next_apply_waits_for_a_command_that_still_runs(
     with apply_at_work(repository, spare_server) as first:
         first.send_signal(signal.SIGKILL)
         first.wait()
-        with subprocess.Popen(
-            [*STANDFAST, "apply", "lab", "--yes", "--no-verify"],
-            cwd=repository.root,
-            env={**os.environ, "XDG_STATE_HOME": str(repository.root / ".state")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as second:
-            assert second.stderr is not None
-            following = ""
-            while "waiting for a command of the last apply" not in following:
-                line = second.stderr.readline()
-                assert line, following
-                following += line
+        with repository.started("apply", "lab", "--yes", "--no-verify") as second:
+            following = heard(second, "waiting for a command of the last apply")
             go_on(spare_server)
-            following += second.stderr.read()
+            following += second.communicate()[1]
         assert second.returncode == 0, following
     assert "waiting for a command of the last apply to end: trial: create /etc/trial/slow (pid " in following
     assert f"the last apply ({OWNER}, " in following

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 
 from standfast.lab.nspawn import Server
 from tests.documents import valid
-from tests.server.conftest import STANDFAST, Repository
+from tests.server.conftest import Repository
 from tests.server.test_engine import DEPLOY, remote
 from tests.server.test_lock import OWNER, free, wait_for
 
@@ -225,15 +224,8 @@ def test_all_are_held_from_the_first_to_the_last_and_ctrl_c_begins_no_further_on
     fleet.on(1, "touch /etc/trial/slow")
     told = fleet.repository.write("told.txt", "")
     with told.open("w") as progress:
-        first = subprocess.Popen(
-            [*STANDFAST, "apply", "lab", "--yes", "--only", "trial", "--serial", "1"],
-            cwd=fleet.repository.root,
-            env={**os.environ, "XDG_STATE_HOME": str(fleet.repository.root / ".state")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=progress,
-            text=True,
-        )
+        one_by_one = ("apply", "lab", "--yes", "--only", "trial", "--serial", "1")
+        first = fleet.repository.started(*one_by_one, stdout=subprocess.PIPE, stderr=progress)
     try:
         wait_for(lambda: "trial: create /etc/trial/two" in told.read_text(), 300)
         assert not free(fleet.servers[NAMES[2]])

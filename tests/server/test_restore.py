@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -14,7 +13,7 @@ import pytest
 
 from standfast.lab.nspawn import Server
 from tests.server.backed_up import PASSWORD, counted, declare_backups, host, rows, sql
-from tests.server.conftest import STANDFAST, Repository
+from tests.server.conftest import STANDFAST, Repository, heard
 from tests.server.toybox import ask, build_images, full_toybox, manage
 
 PATIENCE = 240  # seconds; protects from hanging only
@@ -289,23 +288,10 @@ def test_whoever_does_not_wait_for_a_backup_or_a_drill_is_told_so(infra: Reposit
 
 def interrupted(infra: Repository, *arguments: str, at: str) -> str:
     """Press Ctrl-C when a command has told something; what it says on standard error."""
-    with subprocess.Popen(
-        [*STANDFAST, *arguments],
-        cwd=infra.root,
-        env={**os.environ, "XDG_STATE_HOME": str(infra.root / ".state")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
-        assert command.stderr is not None
-        said = ""
-        while at not in said:
-            line = command.stderr.readline()
-            assert line, said
-            said += line
+    with infra.started(*arguments) as command:
+        said = heard(command, at)
         command.send_signal(signal.SIGINT)
-        said += command.stderr.read()
+        said += command.communicate()[1]
     assert command.returncode == 130, said
     return said
 
